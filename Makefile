@@ -1,0 +1,66 @@
+# `make run` and `make test` are all there is to remember; both set up what they need.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+export UV_LINK_MODE := copy
+# Nobody's own settings change what is built here.
+export PYTHONDONTWRITEBYTECODE := 1
+
+RUST_SOURCES := Cargo.toml Cargo.lock core_rs/Cargo.toml core_rs/build.rs $(shell find core_rs/src -name '*.rs')
+WEB_SOURCES := $(shell find web -type f -not -path '*/node_modules/*' 2>/dev/null)
+
+.PHONY: help setup run test lint format lock clean web system-packages
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | sort | expand -t 20
+
+setup: $(VENV)/.extension ## Python environment and compiled extension; starts nothing
+
+run: setup web system-packages ## set up everything and serve, with demo data
+	$(BIN)/chiron serve --demo
+
+test: setup web system-packages ## every test
+	cargo test --workspace --locked --quiet
+	cd web && npm test --silent
+	$(BIN)/pytest
+
+lint: setup web/node_modules/.installed ## every static check
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy -p chiron
+	$(BIN)/mypy tests
+	$(BIN)/lint-imports
+	$(BIN)/python -m mypy.stubtest chiron._core --ignore-missing-stub
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --all-features --locked -- -D warnings
+	cd web && npm run --silent check
+
+format: setup ## rewrite sources in the house format
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+	cargo fmt --all
+
+lock: $(VENV)/.environment ## refresh the Python and npm lock files
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --group dev pyproject.toml -o requirements.lock
+	cd web && npm install --package-lock-only --omit-lockfile-registry-resolved
+
+clean: ## remove what was built
+	rm -rf $(VENV) target dist web/node_modules core_rs/python/chiron/_web core_rs/python/chiron/_core*.so
+
+web: core_rs/python/chiron/_web/index.html
+
+core_rs/python/chiron/_web/index.html: web/node_modules/.installed $(WEB_SOURCES)
+	cd web && npm run --silent build
+
+web/node_modules/.installed: web/package-lock.json
+	cd web && npm ci --no-audit --no-fund
+	@touch $@
+
+$(VENV)/.environment: requirements.lock
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@touch $@
+
+$(VENV)/.extension: $(VENV)/.environment pyproject.toml $(RUST_SOURCES)
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@

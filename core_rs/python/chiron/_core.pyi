@@ -1,0 +1,391 @@
+"""The Rust extension: what the bytes mean.
+
+Nothing here reads a clock: `now` is an argument, in seconds of the loop's monotonic clock (for tokens: seconds since
+the Unix epoch). Nothing here makes system calls. All objects belong to the thread that made them.
+
+Ids of connections and links are 64-bit, of one number space, and never used twice. A call with an id that is gone does
+nothing and says so with `False`, `None` or an empty list.
+"""
+
+from collections.abc import Sequence
+from typing import Final, Literal, final
+
+SOURCE_DIGEST: Final[str]
+"""Digest of the Rust sources that this extension was built from (see `build.rs`)."""
+
+# ---------------------------------------------------------------------------------------------------------------- TLS
+
+@final
+class Tls:
+    """A server's TLS settings (TLS 1.2 and 1.3, ALPN http/1.1, no early data), shared by its connections."""
+
+    def __new__(cls, certificate_chain: bytes, private_key: bytes, ticket_keys: Sequence[bytes]) -> Tls:
+        """PEM chain, PEM key (PKCS#8, SEC 1 or PKCS#1); 32-byte ticket keys: the first seals, all of them open.
+
+        Raises ValueError when the chain or the key cannot be read or do not belong together.
+        """
+
+    def reload(self, certificate_chain: bytes, private_key: bytes) -> None:
+        """Use another certificate from the next handshake on. Raises ValueError and keeps the old one."""
+
+    def set_ticket_keys(self, ticket_keys: Sequence[bytes]) -> None:
+        """Rotate the session ticket keys (RFC 5077 §5.5)."""
+
+# ------------------------------------------------------------------------------------------------------------- events
+
+@final
+class Data:
+    """Plaintext of a connection that was not upgraded: bytes of HTTP/1.1."""
+
+    data: Final[bytes]
+
+@final
+class Secured:
+    """The TLS handshake is complete."""
+
+    protocol: Final[str | None]
+    """ALPN (RFC 7301): `http/1.1` or None when the client offered nothing."""
+    server_name: Final[str | None]
+    resumed: Final[bool]
+
+@final
+class Ended:
+    """The peer will send nothing more.
+
+    `clean`: TLS close_notify or, without TLS, an ordinary FIN. After an unclean end, a body that lasts "until close"
+    is not complete (RFC 8446 §6.1).
+    """
+
+    clean: Final[bool]
+
+@final
+class Message:
+    """A whole WebSocket message of a connection in mode `message` (RFC 6455 §5.4: fragments are joined)."""
+
+    data: Final[bytes]
+    text: Final[bool]
+
+@final
+class PeerClosed:
+    """The peer's WebSocket close frame. The answer is queued; call `finish` and write what `flush` returns.
+
+    `code` is 1005 when the frame had none (RFC 6455 §7.1.5).
+    """
+
+    code: Final[int]
+    reason: Final[str]
+
+@final
+class Broken:
+    """The peer broke a protocol or a limit; what it may be told (close frame, alert) is queued, then end it.
+
+    `layer` is `tls`, `websocket` or `wire`; `code` the WebSocket close code (RFC 6455 §7.4.1) or, for tls, the alert;
+    `reason` a sentence for the log and the close frame.
+    """
+
+    layer: Final[str]
+    code: Final[int]
+    reason: Final[str]
+
+@final
+class Connect:
+    """`connect`: the only frame read before `bind`. After it nothing more is parsed until `bind` or the end."""
+
+    id: Final[int]
+    token: Final[str]
+    device: Final[str]
+    capabilities: Final[list[str]]
+    epoch: Final[str | None]
+    offset: Final[int | None]
+    """Where to resume the personal channel: offset seen last, of `epoch`."""
+
+@final
+class Attach:
+    id: Final[int]
+    channel: Final[str]
+    generation: Final[int]
+    epoch: Final[str | None]
+    after: Final[int | None]
+
+@final
+class Detach:
+    id: Final[int]
+    channel: Final[str]
+    generation: Final[int]
+
+@final
+class Publish:
+    id: Final[int]
+    channel: Final[str]
+    client_id: Final[str]
+    """26 characters of Crockford base32 (ULID), upper case."""
+    n: Final[int]
+    kind: Final[str]
+    ref: Final[str | None]
+    body: Final[bytes]
+    """A JSON object, as sent; neither NUL nor lone surrogates in any string."""
+    retry_after_ms: Final[int]
+    """Above 0 when the limit of the bound person refuses it: answer `limited` in the order of the publishes."""
+
+@final
+class Watermark:
+    id: Final[int]
+    channel: Final[str]
+    received: Final[int | None]
+    read: Final[int | None]
+
+@final
+class Sync:
+    id: Final[int]
+    channel: Final[str]
+    after: Final[int | None]
+    before: Final[int | None]
+    limit: Final[int]
+
+@final
+class Refresh:
+    id: Final[int]
+    token: Final[str]
+    generation: Final[int]
+
+@final
+class Command:
+    """Any other command of the server, by name; `params` is a JSON object, as sent (b"{}" when left out)."""
+
+    id: Final[int]
+    name: Final[str]
+    params: Final[bytes]
+    retry_after_ms: Final[int]
+
+@final
+class Pong:
+    """The answer to the server's ping."""
+
+@final
+class Malformed:
+    """A frame that names a known operation but breaks its schema: answer with an error; the link goes on.
+
+    `id` is None when the frame had no usable one. `code` is a code of `chiron.errors.CODES`.
+    """
+
+    id: Final[int | None]
+    code: Final[str]
+    field: Final[str]
+    reason: Final[str]
+
+Event = (
+    Data | Secured | Ended | Message | PeerClosed | Broken
+    | Connect | Attach | Detach | Publish | Watermark | Sync | Refresh | Command | Pong | Malformed
+)
+
+# -------------------------------------------------------------------------------------------------------------- frames
+
+@final
+class Frame:
+    """One frame of the server. Encoded lazily, once per codec and framing, and shared by all who are sent it."""
+
+    @staticmethod
+    def delivery(
+        number: int, offset: int, message: str, ordinal: int, time: int, author: str, kind: str,
+        ref: str | None, body: bytes, client_id: str | None = None, verdict: str | None = None,
+    ) -> Frame:
+        """A durable record. `time` in milliseconds since the Unix epoch; `body` a JSON object."""
+    @staticmethod
+    def event(number: int, kind: str, body: bytes) -> Frame:
+        """An ephemeral event: no offset, may be dropped or replaced."""
+    @staticmethod
+    def welcome(id: int, body: bytes) -> Frame:
+        """`body`: the JSON object whose members follow `op` and `id` (see docs/protocol.md)."""
+    @staticmethod
+    def attached(id: int, channel: str, number: int, generation: int, outcome: str, epoch: str, head: int, origin: int | None) -> Frame:
+        """`origin` is the `from` of outcome `truncated`: the first offset that can still be read."""
+    @staticmethod
+    def ok(id: int, result: bytes | None = None) -> Frame: ...
+    @staticmethod
+    def ack(id: int, message: str, offset: int, ordinal: int, time: int, duplicate: bool, verdict: str | None = None) -> Frame: ...
+    @staticmethod
+    def page(id: int, channel: str, number: int, items: Sequence[Frame], more: bool, head: int, floor: int, epoch: str) -> Frame:
+        """`items` are deliveries, in order of offset."""
+    @staticmethod
+    def error(
+        id: int | None, code: str, params: bytes, temporary: bool, scope: Literal["command", "channel", "link"],
+        action: str, retry_after_ms: int | None = None,
+    ) -> Frame: ...
+    @staticmethod
+    def lag(number: int, head: int) -> Frame: ...
+    @staticmethod
+    def detached(number: int, reason: str) -> Frame:
+        """The server ended an attachment (membership removed)."""
+    @staticmethod
+    def token_expiring(expires_in_ms: int) -> Frame: ...
+    @staticmethod
+    def ping() -> Frame: ...
+    @staticmethod
+    def close(code: int, reason: str, reconnect_in_ms: int, resumable: bool) -> Frame: ...
+    def json(self) -> bytes:
+        """The frame as JSON, without framing."""
+
+# ----------------------------------------------------------------------------------------------------------------- hub
+
+@final
+class Hub:
+    """Connections, links and channels of one worker: bytes in, typed events out; frames in, bytes out."""
+
+    def __new__(
+        cls,
+        receive_buffer: bytearray,
+        *,
+        limiter: Limiter | None = None,
+        durable_bytes: int = 262_144,
+        ephemeral_bytes: int = 65_536,
+        control_bytes: int = 262_144,
+        write_bytes: int = 16_384,
+    ) -> Hub:
+        """`receive_buffer` is what transports read into; it must not be resized. Lanes are bounded in bytes per link.
+
+        `write_bytes` is the most that one flush gives for one connection (before TLS).
+        """
+
+    # Transports (the edge).
+    def open(self, tls: Tls | None, now: float) -> int:
+        """A connection whose bytes are HTTP/1.1 until `upgrade`; its id."""
+    def feed(self, connection: int, size: int, now: float) -> list[Event]:
+        """The transport read `size` bytes into the receive buffer."""
+    def feed_end(self, connection: int, now: float) -> list[Event]:
+        """The transport saw FIN."""
+    def upgrade(self, connection: int, mode: Literal["message", "link"], trailing: bytes, max_message: int, now: float) -> list[Event]:
+        """From here on the bytes are WebSocket frames (RFC 6455); `trailing` came behind the HTTP request.
+
+        In mode `link`, messages are wire frames and only `Connect` (≤ 8 KiB) is parsed until `bind`.
+        """
+    def send(self, connection: int, data: bytes) -> bool:
+        """Queue plaintext of a connection that was not upgraded."""
+    def send_message(self, connection: int, data: bytes, text: bool) -> bool:
+        """Queue one WebSocket message (mode `message`)."""
+    def finish(self, connection: int, code: int | None = None, reason: str = "") -> bool:
+        """No more is queued: what waits is sent, then the close frame (upgraded connections), then close_notify.
+
+        `flush` marks the last bytes. Lanes but control are dropped.
+        """
+    def pause(self, connection: int) -> bool:
+        """The transport takes no more: nothing leaves the lanes until `resume`."""
+    def resume(self, connection: int) -> bool: ...
+    def close(self, connection: int) -> bool:
+        """The transport is gone: forget everything of it, attachments too."""
+    def queued(self, connection: int) -> int:
+        """Bytes that wait in the lanes of a connection or link; 0 when it is gone."""
+    def flush(self, limit: int, now: float) -> list[tuple[int, bytes, bool]]:
+        """What at most `limit` dirty connections may send now: (connection, bytes, last), each connection once.
+
+        `last`: nothing follows; half-close after writing it. `dirty` tells whether to call again.
+        """
+    @property
+    def dirty(self) -> bool:
+        """Whether `flush` has something to do for a connection that is not paused."""
+
+    # Links (realtime). A link over TCP has its connection's id.
+    def open_link(self, now: float) -> int:
+        """A pull link without a transport (QUIC streams, tests): `feed_link` and `take` carry its bytes."""
+    def feed_link(self, link: int, data: bytes, now: float) -> list[Event]:
+        """Bytes of a pull link: records, each with its length as a QUIC variable-length integer (RFC 9000 §16)."""
+    def take(self, link: int, maximum: int) -> bytes:
+        """Whole records of a pull link, at most `maximum` bytes unless the first alone is longer."""
+    def bind(self, link: int, person: str, now: float, *, rate: float, burst: float) -> list[Event]:
+        """The link speaks for `person` from now on; events of what arrived behind `connect`.
+
+        Publishes and commands of all links of one person share one limit: `rate` per second, `burst` at once.
+        """
+    def send_frame(self, link: int, frame: Frame) -> bool:
+        """Queue on the control lane, which is never dropped; a link that overflows it is reported by `take_overflown`."""
+    def send_event(self, link: int, key: str, frame: Frame) -> bool:
+        """Queue on the ephemeral lane; a frame with the same key that still waits is replaced."""
+
+    # Channels (realtime).
+    def attach(self, link: int, number: int, generation: int, after: int) -> bool:
+        """Begin an attachment that expects offset `after` + 1; live frames wait until `go_live`.
+
+        False when the link is gone or has a newer generation. An older attachment of the link is replaced.
+        """
+    def fill(self, link: int, number: int, generation: int, frames: Sequence[Frame]) -> bool:
+        """Deliveries read from the log, in order; those below the expected offset are skipped."""
+    def go_live(self, link: int, number: int, generation: int) -> int | None:
+        """Release what arrived meanwhile. None when the attachment is live (or gone); otherwise the offset to read on after."""
+    def detach(self, link: int, number: int, generation: int) -> bool:
+        """False when gone or when the attachment is of a newer generation."""
+    def drop(self, number: int, person: str, frame: Frame | None = None) -> list[int]:
+        """End all attachments of a person to a channel, queued durable frames of it included; links that had one get `frame`."""
+    def publish(self, number: int, frame: Frame, offset: int, sender: int = 0) -> int:
+        """Queue a delivery for every live attachment but the link `sender`'s, whose expectation only advances.
+
+        Returns how many links were given it. An attachment that would overflow its durable lane becomes pull-only
+        and is sent `lag`; one that sees a gap falls back to filling and is reported by `take_gaps`.
+        """
+    def publish_event(self, number: int, key: str, frame: Frame, sender: int = 0) -> int:
+        """Queue an ephemeral event for every attachment but the sender's."""
+    def take_gaps(self) -> list[tuple[int, int, int, int]]:
+        """(link, number, generation, offset to read on after) of attachments that fell back to filling."""
+    def take_overflown(self) -> list[int]:
+        """Links whose control lane overflowed: close them, resumably."""
+    def attached(self, link: int, number: int) -> Literal["filling", "live", "lagging"] | None: ...
+    def stats(self) -> dict[str, int]:
+        """connections, links, attachments, queued_bytes, dropped_events, lagged."""
+
+# --------------------------------------------------------------------------------------------------------------- tools
+
+@final
+class Wheel:
+    """Hashed timing wheel (Varghese and Lauck, 1987): one timer per (key, kind); setting it again moves it."""
+
+    def __new__(cls, now: float, *, tick: float = 0.05) -> Wheel: ...
+    def set(self, key: int, kind: int, deadline: float) -> None: ...
+    def cancel(self, key: int, kind: int) -> bool: ...
+    def cancel_all(self, key: int) -> int: ...
+    def expire(self, now: float) -> list[tuple[int, int]]:
+        """(key, kind) of every timer whose deadline is at or before `now`, never early, at most one tick late."""
+    def next(self) -> float | None:
+        """When to call `expire` next: never before the earliest deadline, at most one tick after it."""
+    def __len__(self) -> int: ...
+
+@final
+class Limiter:
+    """GCRA (ITU-T I.371): one timestamp per key, at most `capacity` keys.
+
+    Exact while live keys fit. Evicts only entries that equal absent ones; full of live entries, it refuses new keys.
+    """
+
+    def __new__(cls, capacity: int) -> Limiter: ...
+    def check(self, key: str, cost: float, rate: float, burst: float, now: float) -> float:
+        """0.0 when `cost` fits into `rate` per second with `burst` at once, and takes it; else seconds to wait."""
+    def __len__(self) -> int: ...
+
+@final
+class Signer:
+    """Makes access tokens: JWS compact (RFC 7515), EdDSA with Ed25519 (RFC 8037), `typ` at+jwt (RFC 9068)."""
+
+    def __new__(cls, kid: str, seed: bytes) -> Signer:
+        """`seed`: the 32-byte Ed25519 private key. Raises ValueError."""
+    @property
+    def public_key(self) -> bytes: ...
+    def sign(self, claims: bytes) -> str:
+        """`claims`: a JSON object."""
+
+@final
+class Claims:
+    iss: Final[str]
+    sub: Final[str]
+    aud: Final[str]
+    exp: Final[int]
+    iat: Final[int]
+    jti: Final[str]
+    sid: Final[str]
+    client_id: Final[str]
+
+@final
+class Verifier:
+    """Checks access tokens; remembers checked ones, and still checks expiry and key on every hit."""
+
+    def __new__(cls, issuer: str, audience: str, *, leeway: float = 0.0, cache: int = 4096) -> Verifier: ...
+    def set_keys(self, keys: Sequence[tuple[str, bytes]]) -> None:
+        """(kid, 32-byte Ed25519 public key) of every key that is accepted from now on."""
+    def verify(self, token: str, now: float) -> Claims:
+        """Raises ValueError whose one argument is `expired` or says what is wrong; never quotes the token."""

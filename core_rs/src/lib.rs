@@ -1,0 +1,3 @@
+//! The paths of Chiron where microseconds count. Pure logic: no clock (`now` is an argument), no system calls.
+#[cfg(feature = "python")]
+mod py;

@@ -1,0 +1,358 @@
+"""The seams of the server: small types and protocols that every layer may import, and nothing else of ours but errors.
+
+Who implements what: `db` the database, `platform` clock and ids, `gateway` routing, `realtime` publishing, the domains
+routes, commands and channel authorities. `app.py` is the one place where they meet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal, Protocol, TypeVar
+from uuid import UUID
+
+T = TypeVar("T")
+
+# --- time and ids ----------------------------------------------------------------------------------------------------
+
+
+class Clock(Protocol):
+    def now(self) -> datetime:
+        """Wall clock, aware, UTC."""
+        ...
+
+    def monotonic(self) -> float:
+        """Seconds; the same clock as the running loop's `time()`."""
+        ...
+
+
+class Ids(Protocol):
+    def new(self) -> UUID:
+        """A uuidv7 (RFC 9562 §5.7): sortable by time of making."""
+        ...
+
+
+# --- database --------------------------------------------------------------------------------------------------------
+
+Row = Mapping[str, Any]
+
+
+class Tx(Protocol):
+    """One unit of work. Arguments are positional, `$1`…, as asyncpg takes them."""
+
+    async def fetch(self, sql: str, *args: Any) -> Sequence[Row]: ...
+    async def fetchrow(self, sql: str, *args: Any) -> Row | None: ...
+    async def fetchval(self, sql: str, *args: Any) -> Any: ...
+    async def execute(self, sql: str, *args: Any) -> str: ...
+    async def executemany(self, sql: str, args: Sequence[Sequence[Any]]) -> None: ...
+
+
+class Database(Protocol):
+    async def run(self, work: Callable[[Tx], Awaitable[T]], *, landed: Callable[[Tx], Awaitable[T | None]] | None = None) -> T:
+        """Run `work` in one transaction (READ COMMITTED) and commit it.
+
+        Deadlock and serialization failures run it again. An interrupted COMMIT is resolved by `landed`, run in a fresh
+        transaction: what it returns is the result, None means that nothing was written and `work` runs again.
+        Raises `errors.Unavailable` (nothing was changed) and, without `landed`, `errors.Unknown`.
+        """
+        ...
+
+    async def read(self, work: Callable[[Tx], Awaitable[T]]) -> T:
+        """Run `work` in a read-only transaction with one snapshot (REPEATABLE READ). Raises `errors.Unavailable`."""
+        ...
+
+
+# --- who asks, and what they may ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Who a checked access token speaks for."""
+
+    person: UUID
+    login: UUID
+    expires_at: float
+    """Seconds since the Unix epoch."""
+    client: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """Who may use a route or command. Checked before the body is read and before the handler runs.
+
+    `check` sees the principal and the parameters (path parameters, or a command's decoded params as a mapping) and
+    raises `errors.Refused`. A rule is not the last word where state can change meanwhile: services check again inside
+    their transaction.
+    """
+
+    name: str
+    signed_in: bool = True
+    check: Callable[[Principal, Mapping[str, Any]], Awaitable[None]] | None = None
+
+
+ANYONE = Rule("anyone", signed_in=False)
+SIGNED_IN = Rule("signed_in")
+
+
+# --- HTTP ------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One HTTP request, whatever the version. Header names are lower case; `path` is percent-decoded per segment."""
+
+    method: str
+    target: str
+    headers: Sequence[tuple[str, str]]
+    body: bytes
+    address: str
+    scheme: Literal["http", "https"] = "https"
+    version: str = "1.1"
+
+    def header(self, name: str) -> str | None:
+        for key, value in self.headers:
+            if key == name:
+                return value
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    status: int
+    body: bytes = b""
+    headers: Sequence[tuple[str, str]] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What a handler gets: checked, decoded, limited."""
+
+    principal: Principal | None
+    params: Mapping[str, Any]
+    """Typed path parameters (UUID, int or str)."""
+    body: Any = None
+    query: Any = None
+    request: Request | None = None
+
+    @property
+    def person(self) -> UUID:
+        assert self.principal is not None, "the route's rule lets anybody in"
+        return self.principal.person
+
+
+Handler = Callable[[Call], Awaitable[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """`path` has typed places: `/v1/conversations/{conversation:uuid}/messages`; types are `uuid`, `int`, `str`.
+
+    `body` and `query` are `msgspec` types; the handler returns a `msgspec` type, None (204) or a `Response`.
+    `cost` weighs the request in the limits.
+    """
+
+    method: str
+    path: str
+    handler: Handler
+    rule: Rule
+    body: type | None = None
+    query: type | None = None
+    result: Any = None
+    status: int = 200
+    cost: float = 1.0
+    summary: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """The same over a link: `command` frames by name. `params` is a `msgspec` type."""
+
+    name: str
+    handler: Handler
+    rule: Rule
+    params: type | None = None
+    cost: float = 1.0
+    summary: str = ""
+
+
+class Gateway(Protocol):
+    """What the edge calls for each request. Never raises: every failure is a response."""
+
+    async def respond(self, request: Request) -> Response: ...
+
+    def admit(self, request: Request) -> Response | None:
+        """Whether a WebSocket may be opened by this request (path, Origin, capacity); None admits."""
+        ...
+
+
+# --- channels and publishing -------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One row of a channel's log."""
+
+    number: int
+    offset: int
+    message: UUID
+    ordinal: int
+    time: datetime
+    author: UUID
+    kind: str
+    body: bytes
+    """A JSON object."""
+    ref: UUID | None = None
+    client_id: str | None = None
+    verdict: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelView:
+    """A channel as one person may see it now."""
+
+    number: int
+    head: int
+    floor: int
+    """The person may read offsets above this (the larger of retention floor and `visible_from`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    view: ChannelView
+    records: Sequence[Record]
+    """In order of offset."""
+    more: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A publish, not yet decided."""
+
+    principal: Principal
+    target: UUID
+    client_id: str
+    kind: str
+    body: bytes
+    ref: UUID | None = None
+    link: int = 0
+    """Link that sent it: its ack stands for the delivery."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ack:
+    message: UUID
+    offset: int
+    ordinal: int
+    time: datetime
+    duplicate: bool = False
+    verdict: str | None = None
+
+
+class ChannelAuthority(Protocol):
+    """One per kind of channel (`conv`, `person`): what a person may see and do there."""
+
+    kind: str
+
+    async def view(self, principal: Principal, target: UUID) -> ChannelView:
+        """Raises `Refused` not_found when the person may not attach; the two cases look alike."""
+        ...
+
+    async def read(self, principal: Principal, target: UUID, *, after: int | None, before: int | None, limit: int) -> Page:
+        """Records above `after` (the oldest first) or below `before` (the newest first picked), at most `limit`.
+
+        View and records are of one snapshot.
+        """
+        ...
+
+    async def publish(self, draft: Draft) -> Ack:
+        """Raises `Refused` or `Unavailable`. Calls for one target take offsets in the order in which they were made."""
+        ...
+
+    async def watermark(self, principal: Principal, target: UUID, *, received: int | None, read: int | None) -> None: ...
+
+
+class Publisher(Protocol):
+    """From the domains to whoever listens, after COMMIT. Never blocks, never raises."""
+
+    def publish(self, record: Record, *, link: int = 0) -> None:
+        """A durable record; `link` is the sender's, which gets an ack instead."""
+        ...
+
+    def event(self, number: int, kind: str, key: str, body: bytes, *, link: int = 0) -> None:
+        """An ephemeral event of a channel, conflated by `key`."""
+        ...
+
+    def tell(self, person: UUID, kind: str, key: str, body: bytes) -> None:
+        """An ephemeral event of a personal channel (heads, unread), conflated by `key`, at most one a second."""
+        ...
+
+    def revoke(self, number: int, person: UUID) -> None:
+        """The person is no longer a member: end their attachments to the channel now."""
+        ...
+
+    def end_login(self, login: UUID) -> None:
+        """The login has ended: close its links now."""
+        ...
+
+
+class Links(Protocol):
+    """The realtime side of an upgraded connection, as the edge sees it. Events are those of `_core.Hub.feed`."""
+
+    def opened(self, link: int, *, address: str) -> None: ...
+    def received(self, link: int, events: Sequence[Any]) -> None: ...
+    def closed(self, link: int) -> None: ...
+
+
+# --- the rest ----------------------------------------------------------------------------------------------------------
+
+
+class TokenVerifier(Protocol):
+    def verify(self, token: str) -> Principal:
+        """Raises `Refused` with unauthenticated, token_expired or login_ended."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """Parts that `/readyz` asks; each returns None when well, else a sentence."""
+
+    checks: dict[str, Callable[[], Awaitable[str | None]]] = field(default_factory=dict)
+
+
+class Lifespan(Protocol):
+    """A part with background work: started by the app, drained in reverse order."""
+
+    async def start(self) -> None: ...
+    async def stop(self) -> None: ...
+
+
+__all__ = [
+    "ANYONE",
+    "SIGNED_IN",
+    "Ack",
+    "Call",
+    "ChannelAuthority",
+    "ChannelView",
+    "Clock",
+    "Command",
+    "Database",
+    "Draft",
+    "Gateway",
+    "Handler",
+    "Health",
+    "Ids",
+    "Lifespan",
+    "Links",
+    "Page",
+    "Principal",
+    "Publisher",
+    "Record",
+    "Request",
+    "Response",
+    "Route",
+    "Row",
+    "Rule",
+    "TokenVerifier",
+    "Tx",
+]
