@@ -65,30 +65,35 @@ fn unescape(mut rest: &str) -> Option<String> {
     let mut text = String::with_capacity(rest.len());
     while let Some((plain, escape)) = rest.split_once('\\') {
         text.push_str(plain);
-        let mut tail = escape.chars();
-        text.push(match tail.next()? {
+        let letter = escape.chars().next()?;
+        rest = escape.get(letter.len_utf8()..)?;
+        text.push(match letter {
             'b' => '\u{8}',
             'f' => '\u{c}',
             'n' => '\n',
             'r' => '\r',
             't' => '\t',
             'u' => {
-                let (mut units, mut after) = (vec![hex_unit(tail.as_str())?], tail.as_str().get(4..)?);
-                if (0xD800..0xDC00).contains(&units[0]) {
-                    after = after.strip_prefix("\\u")?;
-                    units.push(hex_unit(after)?);
-                    after = after.get(4..)?;
-                }
+                let (character, after) = unicode_escape(rest)?;
                 rest = after;
-                text.extend(char::decode_utf16(units).collect::<Result<String, _>>().ok()?.chars());
-                continue;
+                character
             }
             itself => itself,
         });
-        rest = tail.as_str();
     }
     text.push_str(rest);
     Some(text)
+}
+
+/// The character behind `\u`, which takes a second escape beyond U+FFFF, and what follows it.
+fn unicode_escape(digits: &str) -> Option<(char, &str)> {
+    let (first, rest) = (hex_unit(digits)?, digits.get(4..)?);
+    if let Some(character) = char::from_u32(first.into()) {
+        return Some((character, rest));
+    }
+    let low = rest.strip_prefix("\\u")?;
+    let character = char::decode_utf16([first, hex_unit(low)?]).next()?.ok()?;
+    Some((character, low.get(4..)?))
 }
 
 /// The UTF-16 code unit of four hexadecimal digits.
@@ -351,7 +356,7 @@ fn plain_run(bytes: &[u8]) -> usize {
     // Eight bytes at a time (Mycroft, 1987). A borrow can raise false alarms only above a true one, so the lowest is true.
     while let Some(chunk) = bytes[at..].first_chunk() {
         let word = u64::from_le_bytes(*chunk);
-        let (quote, backslash) = (word ^ ONES * u64::from(b'"'), word ^ ONES * u64::from(b'\\'));
+        let (quote, backslash) = (word ^ (ONES * u64::from(b'"')), word ^ (ONES * u64::from(b'\\')));
         let special = (word.wrapping_sub(ONES * 0x20) & !word)
             | (quote.wrapping_sub(ONES) & !quote)
             | (backslash.wrapping_sub(ONES) & !backslash);

@@ -122,7 +122,7 @@ impl Wheel {
     }
 
     /// When to call `expire` next: not before the earliest deadline, at most one tick after it. None without timers.
-    pub fn next(&mut self) -> Option<f64> {
+    pub fn next_expiry(&mut self) -> Option<f64> {
         if self.timers.is_empty() {
             return None;
         }
