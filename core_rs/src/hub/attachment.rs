@@ -55,13 +55,7 @@ pub(super) struct Attachment {
 
 impl Attachment {
     pub(super) fn new(link: u64, generation: u64, after: u64) -> Self {
-        Self {
-            link,
-            generation,
-            expected: after.saturating_add(1),
-            waiting: VecDeque::new(),
-            state: State::Filling,
-        }
+        Self { link, generation, expected: after.saturating_add(1), waiting: VecDeque::new(), state: State::Filling }
     }
 
     pub(super) fn state(&self) -> State {

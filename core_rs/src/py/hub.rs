@@ -24,36 +24,36 @@ const DETACHED_FLUSH: usize = 64;
 /// Room that the buffer of flush keeps.
 const KEPT_CAPACITY: usize = 1 << 20;
 
-#[pyclass(frozen, get_all)]
+#[pyclass(module = "chiron._core", frozen, get_all)]
 pub(crate) struct Data {
     data: Py<PyBytes>,
 }
 
-#[pyclass(frozen, get_all)]
+#[pyclass(module = "chiron._core", frozen, get_all)]
 pub(crate) struct Secured {
     protocol: Option<String>,
     server_name: Option<String>,
     resumed: bool,
 }
 
-#[pyclass(frozen, get_all)]
+#[pyclass(module = "chiron._core", frozen, get_all)]
 pub(crate) struct Ended {
     clean: bool,
 }
 
-#[pyclass(frozen, get_all)]
+#[pyclass(module = "chiron._core", frozen, get_all)]
 pub(crate) struct Message {
     data: Py<PyBytes>,
     text: bool,
 }
 
-#[pyclass(frozen, get_all)]
+#[pyclass(module = "chiron._core", frozen, get_all)]
 pub(crate) struct PeerClosed {
     code: u16,
     reason: String,
 }
 
-#[pyclass(frozen, get_all)]
+#[pyclass(module = "chiron._core", frozen, get_all)]
 pub(crate) struct Broken {
     layer: &'static str,
     code: u16,
@@ -77,7 +77,7 @@ fn to_python(py: Python<'_>, event: Event) -> PyResult<Py<PyAny>> {
     })
 }
 
-#[pyclass(name = "Hub")]
+#[pyclass(module = "chiron._core", name = "Hub")]
 pub(crate) struct PyHub {
     hub: Hub,
     limiter: Option<Py<PyLimiter>>,
