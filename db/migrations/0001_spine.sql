@@ -52,6 +52,7 @@ CREATE TABLE login (
     ended_at    timestamptz
 );
 CREATE INDEX login_of_person ON login (person, id) WHERE ended_at IS NULL;
+CREATE INDEX login_ended ON login (ended_at) WHERE ended_at IS NOT NULL;
 COMMENT ON COLUMN login.id IS 'personal: the sid claim';
 COMMENT ON COLUMN login.person IS 'system: whose';
 COMMENT ON COLUMN login.secret IS 'secret: sealed; refresh token n is HMAC(secret, n)';
