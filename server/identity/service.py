@@ -104,7 +104,7 @@ class Identity:
         now = self._clock.now()
 
         async def work(tx: Tx) -> tuple[Me, bytes]:
-            login = await store.login(tx, token.login, for_update=True)
+            login = await store.lock_login(tx, token.login)
             if login is None:
                 raise Refused("unauthenticated")
             secret = self._sealer.open(login.secret, login.id.bytes)

@@ -1,7 +1,7 @@
 """Access tokens and refresh tokens.
 
-An access token is a JWT of ten minutes (RFC 9068). A refresh token is not stored: number *n* of a login is an HMAC of *n*
-under the login's sealed secret, so that the same successor can be computed again. It reads `r1.<login>.<n>.<mac>`.
+An access token is a JWT of ten minutes (RFC 9068). A refresh token is not stored: number *n* of a login is an HMAC of
+*n* under the login's sealed secret, so that the same successor can be computed again. It reads `r1.<login>.<n>.<mac>`.
 """
 
 from __future__ import annotations

@@ -100,7 +100,7 @@ class Sealer:
         self._ciphers = {key.id: AESGCM(key.key) for key in keys}
 
     def seal(self, plaintext: bytes, context: bytes) -> bytes:
-        """`context` is authenticated with it: the same one opens it, so that a sealed value cannot move to another row."""
+        """`context` is authenticated too: only the same one opens it, so that a value cannot move to another row."""
         nonce = secrets.token_bytes(12)
         return bytes([self._newest]) + nonce + self._ciphers[self._newest].encrypt(nonce, plaintext, context)
 
