@@ -49,7 +49,9 @@ class Tx(Protocol):
 
 
 class Database(Protocol):
-    async def run(self, work: Callable[[Tx], Awaitable[T]], *, landed: Callable[[Tx], Awaitable[T | None]] | None = None) -> T:
+    async def run(
+        self, work: Callable[[Tx], Awaitable[T]], *, landed: Callable[[Tx], Awaitable[T | None]] | None = None
+    ) -> T:
         """Run `work` in one transaction (READ COMMITTED) and commit it.
 
         Deadlock and serialization failures run it again. An interrupted COMMIT is resolved by `landed`, run in a fresh
@@ -63,7 +65,7 @@ class Database(Protocol):
         ...
 
 
-# --- who asks, and what they may ---------------------------------------------------------------------------------------
+# --- who asks, and what they may --------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +188,7 @@ class Gateway(Protocol):
         ...
 
 
-# --- channels and publishing -------------------------------------------------------------------------------------------
+# --- channels and publishing ------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,6 +227,20 @@ class Page:
     more: bool
 
 
+class Run:
+    """Publishes of one link to one channel, in one order: once one has failed temporarily, those behind it must too.
+
+    Publishes are submitted without waiting for the one before. So that none overtakes a failed one, the authority sets
+    `failed` in the same step in which it decides that a draft of the run fails with `Unavailable`, and from then on
+    writes no other draft of the run: it fails them with `Unavailable("after_failed")`.
+    """
+
+    __slots__ = ("failed",)
+
+    def __init__(self) -> None:
+        self.failed = False
+
+
 @dataclass(frozen=True, slots=True)
 class Draft:
     """A publish, not yet decided."""
@@ -237,6 +253,7 @@ class Draft:
     ref: UUID | None = None
     link: int = 0
     """Link that sent it: its ack stands for the delivery."""
+    run: Run | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,7 +275,9 @@ class ChannelAuthority(Protocol):
         """Raises `Refused` not_found when the person may not attach; the two cases look alike."""
         ...
 
-    async def read(self, principal: Principal, target: UUID, *, after: int | None, before: int | None, limit: int) -> Page:
+    async def read(
+        self, principal: Principal, target: UUID, *, after: int | None, before: int | None, limit: int
+    ) -> Page:
         """Records above `after` (the oldest first) or below `before` (the newest first picked), at most `limit`.
 
         View and records are of one snapshot.
@@ -266,10 +285,15 @@ class ChannelAuthority(Protocol):
         ...
 
     async def publish(self, draft: Draft) -> Ack:
-        """Raises `Refused` or `Unavailable`. Calls for one target take offsets in the order in which they were made."""
+        """Raises `Refused` or `Unavailable`. Calls for one target take offsets in the order in which they were made.
+
+        Many calls are open at a time; `Run` says what a temporary failure means for those behind it.
+        """
         ...
 
-    async def watermark(self, principal: Principal, target: UUID, *, received: int | None, read: int | None) -> None: ...
+    async def watermark(
+        self, principal: Principal, target: UUID, *, received: int | None, read: int | None
+    ) -> None: ...
 
 
 class Publisher(Protocol):
@@ -297,14 +321,50 @@ class Publisher(Protocol):
 
 
 class Links(Protocol):
-    """The realtime side of an upgraded connection, as the edge sees it. Events are those of `_core.Hub.feed`."""
+    """The realtime side of an upgraded connection, as the edge sees it. Events are those of `_core.Hub.feed`.
 
-    def opened(self, link: int, *, address: str) -> None: ...
-    def received(self, link: int, events: Sequence[Any]) -> None: ...
-    def closed(self, link: int) -> None: ...
+    None of the three raises or blocks.
+    """
+
+    def opened(self, link: int, *, address: str) -> None:
+        """The connection was upgraded in mode `link`; called before its first `received`."""
+        ...
+
+    def received(self, link: int, events: Sequence[Any]) -> None:
+        """Client frames in order of arrival. What concerns the connection itself (`Broken`, `PeerClosed`, `Ended`) is
+        the edge's own: the link ends with `closed`."""
+        ...
+
+    def closed(self, link: int) -> None:
+        """The transport is gone, whoever ended it; called once."""
+        ...
 
 
-# --- the rest ----------------------------------------------------------------------------------------------------------
+class LinkTransport(Protocol):
+    """What realtime asks of the edge for an upgraded connection. Both may be called for a link that is gone."""
+
+    def wake(self) -> None:
+        """Frames were queued in the hub: have them flushed at the end of this turn of the loop. Cheap to repeat."""
+        ...
+
+    def end(self, link: int, code: int, reason: str) -> None:
+        """The link's last frame is queued: `Hub.finish(link, code, reason)`, flush, close, linger at most 2 s.
+
+        `code` is a WebSocket close code of `docs/protocol.md`, "Closing"; `reason` at most 123 bytes of UTF-8 (RFC 6455
+        §5.5). `Links.closed` follows, later than this call; events that still arrive are ignored.
+        """
+        ...
+
+
+class Commands(Protocol):
+    """The commands by name that links may call (the gateway makes them of the domains' `Command`s)."""
+
+    async def run(self, name: str, principal: Principal, params: bytes) -> bytes | None:
+        """`params` is a JSON object; the result is JSON or None. Raises `ChironError`, unknown_command among them."""
+        ...
+
+
+# --- the rest ---------------------------------------------------------------------------------------------------------
 
 
 class TokenVerifier(Protocol):
@@ -336,6 +396,7 @@ __all__ = [
     "ChannelView",
     "Clock",
     "Command",
+    "Commands",
     "Database",
     "Draft",
     "Gateway",
@@ -343,6 +404,7 @@ __all__ = [
     "Health",
     "Ids",
     "Lifespan",
+    "LinkTransport",
     "Links",
     "Page",
     "Principal",
@@ -353,6 +415,7 @@ __all__ = [
     "Route",
     "Row",
     "Rule",
+    "Run",
     "TokenVerifier",
     "Tx",
 ]
