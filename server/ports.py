@@ -12,6 +12,8 @@ from datetime import datetime
 from typing import Any, Literal, Protocol, TypeVar
 from uuid import UUID
 
+from chiron.errors import ChironError
+
 T = TypeVar("T")
 
 # --- time and ids ----------------------------------------------------------------------------------------------------
@@ -185,6 +187,10 @@ class Gateway(Protocol):
 
     def admit(self, request: Request) -> Response | None:
         """Whether a WebSocket may be opened by this request (path, Origin, capacity); None admits."""
+        ...
+
+    def refuse(self, error: ChironError, *, address: str) -> Response:
+        """The answer to what is no request (broken syntax, too slow, too large) or no valid handshake."""
         ...
 
 
