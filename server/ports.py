@@ -7,6 +7,7 @@ routes, commands and channel authorities. `app.py` is the one place where they m
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, Protocol, TypeVar
@@ -65,6 +66,10 @@ class Database(Protocol):
     async def read(self, work: Callable[[Tx], Awaitable[T]]) -> T:
         """Run `work` in a read-only transaction with one snapshot (REPEATABLE READ). Raises `errors.Unavailable`."""
         ...
+
+
+in_transaction: ContextVar[bool] = ContextVar("in_transaction", default=False)
+"""Whether this task is inside a `Database.run`. Waiting there for the committer would deadlock, so it refuses."""
 
 
 # --- who asks, and what they may --------------------------------------------------------------------------------------
@@ -170,7 +175,10 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """The same over a link: `command` frames by name. `params` is a `msgspec` type."""
+    """The same over a link: `command` frames by name. `params` is a `msgspec` type.
+
+    The handler gets the decoded struct as `call.body` and its members, typed, as `call.params`.
+    """
 
     name: str
     handler: Handler
@@ -373,6 +381,28 @@ class Commands(Protocol):
 # --- the rest ---------------------------------------------------------------------------------------------------------
 
 
+class People(Protocol):
+    """What other domains ask identity, in their own transaction."""
+
+    async def by_id(self, tx: Tx, people: Sequence[UUID]) -> dict[UUID, str]:
+        """Names of those that exist."""
+        ...
+
+    async def by_email(self, tx: Tx, email: str) -> UUID | None:
+        """Who has this address. Raises `Refused` invalid when it cannot be one."""
+        ...
+
+
+class Cursors(Protocol):
+    """Opaque, authenticated paging cursors. `scope` names the listing and whose it is: a cursor opens nothing else."""
+
+    def seal(self, scope: str, position: bytes) -> str: ...
+
+    def open(self, scope: str, cursor: str) -> bytes:
+        """Raises `Refused` invalid, with field cursor."""
+        ...
+
+
 class TokenVerifier(Protocol):
     def verify(self, token: str) -> Principal:
         """Raises `Refused` with unauthenticated, token_expired or login_ended."""
@@ -403,6 +433,7 @@ __all__ = [
     "Clock",
     "Command",
     "Commands",
+    "Cursors",
     "Database",
     "Draft",
     "Gateway",
@@ -413,6 +444,7 @@ __all__ = [
     "LinkTransport",
     "Links",
     "Page",
+    "People",
     "Principal",
     "Publisher",
     "Record",
@@ -424,4 +456,5 @@ __all__ = [
     "Run",
     "TokenVerifier",
     "Tx",
+    "in_transaction",
 ]
