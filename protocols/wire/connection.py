@@ -5,8 +5,8 @@ the owner gives each message to `receive`, sends what `to_send` returns, and cal
 survive a link is kept per channel:
 
 - `after`, the offset seen last. It moves by one at a time, whether the next record came live, from a page, or as the
-  ack of one's own publish (acks overtake deliveries, so records wait in `ahead` until their offset is next). Whatever is
-  at or below `after` is a repeat and ignored; whatever leaves a gap makes the channel attach again from `after`.
+  ack of one's own publish (acks overtake deliveries, so records wait in `ahead` until their offset is next). Whatever
+  is at or below `after` is a repeat and ignored; whatever leaves a gap makes the channel attach again from `after`.
 - `outbox`, the publishes without an answer, in order. `n` numbers them anew on every link. When the server refuses one
   for now, it refuses all behind it too (`after_failed`); once those answers are in, the outbox is sent again from its
   head, with the same numbers.
