@@ -40,9 +40,31 @@ class Ids(Protocol):
 
 Row = Mapping[str, Any]
 
+in_transaction: ContextVar[bool] = ContextVar("in_transaction", default=False)
+"""True while `Database.run` or `read` runs its `work`. What must not be awaited there (the committer) looks here.
+
+A task that is made inside a unit of work inherits True for its life: make none there.
+"""
+
+
+class StatementError(Exception):
+    """PostgreSQL refused a statement, and with it the unit of work: everything of it is rolled back.
+
+    `sqlstate` is the five-character code (PostgreSQL manual, appendix A), `constraint` the name of what was violated.
+    The message names no values.
+    """
+
+    def __init__(self, sqlstate: str, message: str, constraint: str | None = None) -> None:
+        self.sqlstate = sqlstate
+        self.constraint = constraint
+        super().__init__(f"{message} [{sqlstate}]")
+
 
 class Tx(Protocol):
-    """One unit of work. Arguments are positional, `$1`…, as asyncpg takes them."""
+    """One unit of work. Arguments are positional, `$1`…, as asyncpg takes them; `json` values are `str`.
+
+    Every method raises `StatementError`, or `errors.Unavailable` when the connection is lost.
+    """
 
     async def fetch(self, sql: str, *args: Any) -> Sequence[Row]: ...
     async def fetchrow(self, sql: str, *args: Any) -> Row | None: ...
@@ -59,7 +81,8 @@ class Database(Protocol):
 
         Deadlock and serialization failures run it again. An interrupted COMMIT is resolved by `landed`, run in a fresh
         transaction: what it returns is the result, None means that nothing was written and `work` runs again.
-        Raises `errors.Unavailable` (nothing was changed) and, without `landed`, `errors.Unknown`.
+        Raises `errors.Unavailable` (nothing was changed), `errors.Unknown` (without `landed`, or when the database did
+        not come back in time to look) and `StatementError`.
         """
         ...
 
