@@ -254,14 +254,9 @@ async def _interactive(api: Api, who: str | None) -> int:
 
 
 async def _lines() -> AsyncIterator[str]:
-    reader = asyncio.StreamReader(limit=1 << 20)
-    loop = asyncio.get_running_loop()
-    transport, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
-    try:
-        while line := await reader.readline():
-            yield line.decode("utf-8", "replace")
-    finally:
-        transport.close()
+    # In a thread, since standard input may be a file, which no event loop watches.
+    while line := await asyncio.to_thread(sys.stdin.readline):
+        yield line
 
 
 def _title(conversation: dict[str, Any] | None) -> str:
@@ -272,7 +267,7 @@ def _title(conversation: dict[str, Any] | None) -> str:
 
 
 def _printable(text: str) -> str:
-    """Nobody's message moves the cursor or changes the terminal (ECMA-48 control sequences begin with such characters)."""
+    """Nobody's message moves the cursor or changes the terminal (ECMA-48)."""
     return "".join(c if c == "\n" or c.isprintable() else "�" for c in text)
 
 
