@@ -58,6 +58,7 @@ CODES: dict[str, Code] = {
     "limited": Code(429, True, "retry", "Too many requests; try again later."),
     "busy": Code(503, True, "retry", "The server is busy; try again shortly."),
     "unavailable": Code(503, True, "retry", "The database is not reachable; nothing was changed."),
+    "unknown": Code(503, True, "retry", "Whether that was done is not known yet; look before doing it again."),
     "draining": Code(503, True, "reconnect", "The server is restarting."),
     "internal": Code(500, True, "retry", "Something went wrong here; it was logged as {incident}."),
 }
