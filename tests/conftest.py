@@ -11,6 +11,7 @@ from pathlib import Path
 
 import asyncpg
 import pytest
+
 from chiron.db.binaries import PostgresBinaries
 from chiron.db.embedded import EmbeddedPostgres
 from chiron.db.migrate import migrate
