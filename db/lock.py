@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import fcntl
 import os
-import time
 from pathlib import Path
 from types import TracebackType
 
+from chiron.db.process import until
 from chiron.errors import SetupError
-
-_POLL = 0.02
 
 
 class FolderLock:
@@ -38,12 +35,8 @@ class FolderLock:
 
     async def wait(self, *, timeout: float) -> None:
         """Like `acquire`, but waits up to `timeout` seconds for the other holder to finish."""
-        deadline = time.monotonic() + timeout
-        while not self._try():
-            if time.monotonic() > deadline:
-                self.acquire()
-                return
-            await asyncio.sleep(_POLL)
+        if not await until(self._try, timeout):
+            self.acquire()
 
     def release(self) -> None:
         if self._descriptor is not None:

@@ -62,8 +62,10 @@ async def migrate(
     known = bundled() if migrations is None else list(migrations)
     connection = await connect(dsn)
     try:
-        # Not bounded by time: another program may be in the middle of a long migration. Ends with the connection.
-        await connection.execute("SELECT pg_advisory_lock($1)", LOCK, timeout=None)
+        # Ends with the connection. The wait is not bounded: the other program may be in a long migration.
+        if not await connection.fetchval("SELECT pg_try_advisory_lock($1)", LOCK):
+            report("waiting for another program that migrates this database")
+            await connection.execute("SELECT pg_advisory_lock($1)", LOCK)
         await connection.execute(
             "CREATE TABLE IF NOT EXISTS schema_migration"
             " (name text PRIMARY KEY, checksum text NOT NULL, applied_at timestamptz NOT NULL)"

@@ -7,14 +7,14 @@ What can go wrong, and what the caller is told:
                       statement too slow                  Unavailable busy: rolled back
                       statement refused                   StatementError: rolled back
     in COMMIT         ERROR from the server               as above: rolled back
-                      no answer, connection lost,         unknown: the server process of that connection is ended, and
+                      no answer, connection lost,         in doubt: the server process of that connection is ended, then
                       standby not known to have it        `landed` looks for the outcome
 
-"Unknown" is settled in this order. A COMMIT that was sent may still be on its way or at work, so before anybody looks,
-the old server process must be gone: `pg_terminate_backend`, then waiting until `pg_stat_activity` no longer lists it.
-A server process leaves that list only after its transaction has ended. Then what `landed` sees is final. The
-transaction in which it looks writes one record to the write-ahead log, so that its own COMMIT waits for a synchronous
-standby to have everything before it.
+Doubt is settled in this order. A COMMIT that was sent may still be on its way or at work, so before anybody looks, the
+old server process must be gone: `pg_terminate_backend`, until `pg_stat_activity` no longer lists it. A server process
+leaves that list only after its transaction has ended, so what `landed` then sees is final. The transaction in which it
+looks writes one record to the write-ahead log, so that its own COMMIT waits until a synchronous standby has everything
+before it.
 
 The connection must be a session of its own: a proxy that hands each transaction to another server process (PgBouncer in
 transaction mode) breaks this.
@@ -24,38 +24,29 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from typing import Any, NoReturn, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import asyncpg
 
-from chiron.db.connections import UNREACHABLE, Connection, Connections
+from chiron.db.connections import Connection, Connections
+from chiron.db.errors import NO_CONNECTION, RETRY_AFTER, Collision, Lost, translate
 from chiron.errors import Unavailable, Unknown
 from chiron.server.ports import Row, StatementError, Tx, in_transaction
 
 T = TypeVar("T")
 
-RETRY = frozenset({"40001", "40P01"})
-"""serialization_failure, deadlock_detected: the same work may succeed at once."""
-BUSY = frozenset({"53300", "53400", "57014"})
-"""too_many_connections, configuration_limit_exceeded, query_canceled (by statement_timeout)."""
-DOWN_CLASSES = ("08", "57P", "53", "58", "25006")
-"""Connection failures, shutdown and crash, no disk or memory, input/output errors, a server that became a standby."""
-
 ATTEMPTS = 6
 FIRST_BACKOFF = 0.01
 LONGEST_BACKOFF = 0.5
-TERMINATE_GRACE = 1.0
+CLIENT_GRACE = 1.0
 """Seconds beyond the server's own statement_timeout after which the client stops waiting."""
 
 
-class _Retry(Exception):
-    """The work failed by collision and may run again."""
-
-
 class _InDoubt(Exception):
-    """COMMIT was sent and not answered."""
+    """COMMIT was sent, and whether it took effect is not known."""
 
     def __init__(self, connection: Connection) -> None:
         self.pid = connection.pid
@@ -64,7 +55,8 @@ class _InDoubt(Exception):
 
 
 class _Transaction:
-    """`ports.Tx` on one connection."""
+    """`ports.Tx` on one connection. `json` and `jsonb` values are `str` both ways, asyncpg's default: the domains
+    encode and decode their own types, and a body is never parsed on its way through."""
 
     __slots__ = ("_driver",)
 
@@ -75,53 +67,31 @@ class _Transaction:
         try:
             return cast("Sequence[Row]", await self._driver.fetch(sql, *args))
         except Exception as error:
-            _raise(error)
+            translate(error, self._driver)
 
     async def fetchrow(self, sql: str, *args: Any) -> Row | None:
         try:
             return cast("Row | None", await self._driver.fetchrow(sql, *args))
         except Exception as error:
-            _raise(error)
+            translate(error, self._driver)
 
     async def fetchval(self, sql: str, *args: Any) -> Any:
         try:
             return await self._driver.fetchval(sql, *args)
         except Exception as error:
-            _raise(error)
+            translate(error, self._driver)
 
     async def execute(self, sql: str, *args: Any) -> str:
         try:
             return await self._driver.execute(sql, *args)
         except Exception as error:
-            _raise(error)
+            translate(error, self._driver)
 
     async def executemany(self, sql: str, args: Sequence[Sequence[Any]]) -> None:
         try:
             await self._driver.executemany(sql, args)
         except Exception as error:
-            _raise(error)
-
-
-def _raise(error: Exception) -> NoReturn:
-    """Turn what asyncpg raised before COMMIT into what callers know."""
-    if isinstance(error, asyncpg.DataError) and error.sqlstate is None:
-        # An argument that asyncpg could not encode (it is also an InterfaceError): the caller's mistake.
-        raise StatementError("22000", str(error)) from error
-    if isinstance(error, (asyncpg.InvalidCachedStatementError, asyncpg.OutdatedSchemaCacheError)):
-        # A migration ran under this connection. asyncpg has forgotten its plans; the next try makes them anew.
-        raise _Retry from error
-    if isinstance(error, asyncpg.PostgresError):
-        state = error.sqlstate or "XX000"
-        if state in RETRY:
-            raise _Retry from error
-        if state in BUSY:
-            raise Unavailable("busy", retry_after=1.0) from error
-        if state.startswith(DOWN_CLASSES):
-            raise Unavailable("unavailable", retry_after=1.0) from error
-        raise StatementError(state, str(error.args[0]), getattr(error, "constraint_name", None)) from error
-    if isinstance(error, UNREACHABLE):
-        raise Unavailable("unavailable", retry_after=1.0) from error
-    raise error
+            translate(error, self._driver)
 
 
 class Pool:
@@ -148,12 +118,16 @@ class Pool:
             dsn,
             size=size,
             acquire_timeout=acquire_timeout,
-            command_timeout=statement_timeout + TERMINATE_GRACE,
+            command_timeout=statement_timeout + CLIENT_GRACE,
             settings={
                 "application_name": "chiron",
                 "timezone": "UTC",
                 "statement_timeout": f"{statement_timeout * 1000:.0f}",
                 "idle_in_transaction_session_timeout": f"{2 * statement_timeout * 1000:.0f}",
+                # A client machine that vanished frees its server processes in a minute, not in two hours.
+                "tcp_keepalives_idle": "30",
+                "tcp_keepalives_interval": "10",
+                "tcp_keepalives_count": "3",
             },
         )
 
@@ -173,8 +147,8 @@ class Pool:
             if attempt:
                 await asyncio.sleep(_backoff(attempt))
             try:
-                return await self._once(work, "BEGIN ISOLATION LEVEL READ COMMITTED")
-            except _Retry:
+                return await self._write(work)
+            except Collision:
                 continue
             except _InDoubt as doubt:
                 if landed is None:
@@ -182,7 +156,7 @@ class Pool:
                 found = await self._settle(doubt, landed)
                 if found is not None:
                     return found
-        raise Unavailable("busy", retry_after=1.0)
+        raise Unavailable("busy", retry_after=RETRY_AFTER)
 
     async def read(self, work: Callable[[Tx], Awaitable[T]]) -> T:
         """See `ports.Database.read`."""
@@ -190,13 +164,11 @@ class Pool:
             if attempt:
                 await asyncio.sleep(_backoff(attempt))
             try:
-                return await self._once(work, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
-            except _Retry:
+                async with self._begun("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY") as connection:
+                    return await _perform(work, connection)
+            except Collision:
                 continue
-            except _InDoubt as doubt:
-                # Nothing was written, so nothing can be lost; but what was read is not confirmed either.
-                raise Unavailable("unavailable", retry_after=1.0) from doubt
-        raise Unavailable("busy", retry_after=1.0)
+        raise Unavailable("busy", retry_after=RETRY_AFTER)
 
     async def check(self) -> str | None:
         """For `ports.Health`: None when the database answers, else a sentence."""
@@ -206,85 +178,87 @@ class Pool:
             return str(error)
         return None
 
-    async def _once(self, work: Callable[[Tx], Awaitable[T]], begin: str) -> T:
-        if in_transaction.get():
-            raise RuntimeError("a unit of work may not open another: with few connections the two would deadlock")
-        async with self._begun(begin) as connection:
-            token = in_transaction.set(True)
-            try:
-                result = await work(_Transaction(connection.driver))
-            finally:
-                in_transaction.reset(token)
+    async def _write(self, work: Callable[[Tx], Awaitable[T]]) -> T:
+        async with self._begun("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE") as connection:
+            result = await _perform(work, connection)
             await self._commit(connection)
-            return result
+        return result
 
     @contextlib.asynccontextmanager
     async def _begun(self, begin: str) -> AsyncIterator[Connection]:
-        """A connection inside a transaction. The body commits; if it fails before that, it is rolled back."""
+        """A connection inside a transaction. What the body does not commit is rolled back."""
+        if in_transaction.get():
+            raise RuntimeError("a unit of work may not open another: with few connections the two would deadlock")
         connection = await self._begin(begin)
         try:
             yield connection
-        except _InDoubt:
+        except (Lost, _InDoubt):
             self._connections.discard(connection)
             raise
         except Exception:
             await self._roll_back(connection)
             raise
         except BaseException:
-            # Cancelled: maybe inside a statement. Cutting the connection ends it at the server.
+            # Cancelled, maybe inside a statement: cutting the connection ends it at the server too.
             self._connections.discard(connection)
             raise
         else:
-            self._connections.release(connection)
+            await self._roll_back(connection)
 
     async def _begin(self, begin: str) -> Connection:
-        """Acquire and BEGIN. Connections that broke while they waited are replaced: nothing was asked of them yet."""
-        for stale in (True, False):
+        """Acquire and BEGIN. A connection that broke while it waited is replaced once: nothing was asked of it yet."""
+        for last in (False, True):
             connection = await self._connections.acquire()
             try:
                 await connection.driver.execute(begin)
-            except (*UNREACHABLE, asyncpg.PostgresError) as error:
+            except (*NO_CONNECTION, asyncpg.PostgresError) as error:
                 self._connections.discard(connection)
+                # Whatever broke this one has likely broken the others that wait.
                 self._connections.drop_idle()
-                if not stale:
-                    raise Unavailable("unavailable", retry_after=1.0) from error
+                if last:
+                    raise Lost from error
             except BaseException:
                 self._connections.discard(connection)
                 raise
             else:
                 return connection
-        raise AssertionError("unreachable")
+        raise AssertionError("the second try returns or raises")
 
     async def _roll_back(self, connection: Connection) -> None:
-        if not connection.driver.is_closed():
-            try:
-                await connection.driver.execute("ROLLBACK")
-            except (*UNREACHABLE, asyncpg.PostgresError):
-                pass
-            else:
-                self._connections.release(connection)
-                return
-        self._connections.discard(connection)
+        """Give the connection back outside any transaction, or not at all."""
+        driver = connection.driver
+        try:
+            if not driver.is_closed() and driver.is_in_transaction():
+                await driver.execute("ROLLBACK")
+        except (*NO_CONNECTION, asyncpg.PostgresError):
+            self._connections.discard(connection)
+        except BaseException:
+            self._connections.discard(connection)
+            raise
+        else:
+            self._connections.release(connection)
 
     async def _commit(self, connection: Connection) -> None:
         """COMMIT. Raises `_InDoubt`, or what a definite refusal means."""
+        driver = connection.driver
+        if driver.is_closed():
+            raise Lost
         connection.unreplicated = False
         try:
             # The server's statement_timeout would break off a wait for a standby, after the point of no return.
-            said = await connection.driver.execute(
-                "SET LOCAL statement_timeout = 0; COMMIT", timeout=self._commit_timeout
-            )
+            said = await driver.execute("SET LOCAL statement_timeout = 0; COMMIT", timeout=self._commit_timeout)
         except asyncpg.PostgresError as error:
-            if error.severity_en == "ERROR" and not connection.driver.is_closed():
-                _raise(error)
+            if error.severity_en == "ERROR" and not driver.is_closed():
+                if error.sqlstate == "25P02":
+                    raise _swallowed() from None
+                translate(error, driver)
             raise _InDoubt(connection) from error
-        except UNREACHABLE as error:
+        except NO_CONNECTION as error:
             raise _InDoubt(connection) from error
         if connection.unreplicated:
             raise _InDoubt(connection)
         if said != "COMMIT":
-            # The work swallowed a StatementError: PostgreSQL answers COMMIT with ROLLBACK then.
-            raise StatementError("25P02", "the unit of work had failed and was rolled back")
+            raise _swallowed()
 
     async def _settle(self, doubt: _InDoubt, landed: Callable[[Tx], Awaitable[T | None]]) -> T | None:
         """What became of an unanswered COMMIT. Raises `Unknown` when the database does not say in time."""
@@ -295,31 +269,44 @@ class Pool:
 
         try:
             async with asyncio.timeout(self._settle_timeout):
-                attempt = 0
-                while True:
+                for attempt in itertools.count(1):
                     try:
-                        await self._end_backend(doubt)
-                        return await self._once(look, "BEGIN ISOLATION LEVEL READ COMMITTED")
-                    except (_Retry, _InDoubt, Unavailable):
-                        attempt += 1
-                        await asyncio.sleep(_backoff(attempt))
+                        if await self._backend_ended(doubt):
+                            return await self._write(look)
+                    except (Collision, _InDoubt, Unavailable):
+                        pass
+                    await asyncio.sleep(_backoff(attempt))
         except TimeoutError:
-            raise Unknown("unknown") from doubt
+            pass
+        raise Unknown("unknown") from doubt
 
-    async def _end_backend(self, doubt: _InDoubt) -> None:
-        """Return once the server process that was asked to COMMIT is gone. Raises `Unavailable`, `_Retry`."""
+    async def _backend_ended(self, doubt: _InDoubt) -> bool:
+        """Whether the server process that was asked to COMMIT is gone; if not, it is told to go."""
 
         async def terminate(tx: Tx) -> bool:
             # The start time tells it from a later process with the same id.
-            return await tx.fetchval(
-                "SELECT count(*) = 0 OR bool_and(pg_terminate_backend(pid, 1000)) FROM pg_stat_activity"
+            rows = await tx.fetch(
+                "SELECT pg_terminate_backend(pid, 1000) AS ended FROM pg_stat_activity"
                 " WHERE pid = $1 AND backend_start = $2",
                 doubt.pid,
                 doubt.backend_start,
             )
+            return all(row["ended"] for row in rows)
 
-        while not await self._once(terminate, "BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY"):
-            await asyncio.sleep(_backoff(1))
+        return await self.read(terminate)
+
+
+async def _perform(work: Callable[[Tx], Awaitable[T]], connection: Connection) -> T:
+    token = in_transaction.set(True)
+    try:
+        return await work(_Transaction(connection.driver))
+    finally:
+        in_transaction.reset(token)
+
+
+def _swallowed() -> StatementError:
+    """The work caught a `StatementError` and went on: there is nothing left that could be committed."""
+    return StatementError("25P02", "a statement of this unit of work had failed; all of it is rolled back")
 
 
 def _backoff(attempt: int) -> float:

@@ -13,7 +13,7 @@ import pwd
 import subprocess
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -76,6 +76,16 @@ def require_traversable(folder: Path, account: Account | None) -> None:
             )
 
 
+async def until(condition: Callable[[], bool], timeout: float | None = None) -> bool:
+    """Wait for something that gives no notice; False when it did not come true within `timeout` seconds."""
+    deadline = None if timeout is None else time.monotonic() + timeout
+    while not condition():
+        if deadline is not None and time.monotonic() > deadline:
+            return False
+        await asyncio.sleep(POLL)
+    return True
+
+
 def give(path: Path, account: Account | None) -> None:
     """Make `account` the owner of `path`."""
     if account is not None:
@@ -86,29 +96,18 @@ def spawn(
     arguments: Sequence[str | Path], account: Account | None, environment: Mapping[str, str], output: IO[bytes] | int
 ) -> subprocess.Popen[bytes]:
     """Start a program in a session of its own, so that a terminal's Ctrl-C reaches only us."""
-    command = [str(argument) for argument in arguments]
-    # An explicit group list of none: otherwise the child would keep root's groups.
-    if account is None:
-        return subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            env=environment,
-            cwd="/",
-            start_new_session=True,
-        )
     return subprocess.Popen(
-        command,
+        [str(argument) for argument in arguments],
         stdin=subprocess.DEVNULL,
         stdout=output,
         stderr=subprocess.STDOUT,
         env=environment,
         cwd="/",
         start_new_session=True,
-        user=account.uid,
-        group=account.gid,
-        extra_groups=[],
+        user=account.uid if account else None,
+        group=account.gid if account else None,
+        # An explicit list of none: otherwise the child would keep root's groups.
+        extra_groups=[] if account else None,
     )
 
 
@@ -124,12 +123,9 @@ async def run(
             process = spawn(arguments, account, environment, output)
         except OSError as error:
             raise SetupError(f"{arguments[0]} could not be started: {error.strerror}.", exit_status=71) from error
-        deadline = time.monotonic() + timeout
         try:
-            while process.poll() is None:
-                if time.monotonic() > deadline:
-                    raise SetupError(f"{arguments[0]} did not end within {timeout:.0f} s.", exit_status=71)
-                await asyncio.sleep(POLL)
+            if not await until(lambda: process.poll() is not None, timeout):
+                raise SetupError(f"{arguments[0]} did not end within {timeout:.0f} s.", exit_status=71)
         finally:
             if process.returncode is None:
                 process.kill()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Iterator
@@ -21,10 +22,8 @@ _numbers = itertools.count(1)
 
 
 @dataclass(frozen=True, slots=True)
-class TestDatabase:
+class MigratedDatabase:
     """A freshly migrated database of one test."""
-
-    __test__ = False
 
     pool: Pool
     dsn: str
@@ -37,7 +36,7 @@ class TestDatabase:
 
 @pytest.fixture
 def short_tmp() -> Iterator[Path]:
-    """A temporary folder with a path short enough for Unix sockets, which other accounts may pass (pytest's is 0700)."""
+    """A temporary folder whose path is short enough for Unix sockets and passable for the server's account."""
     folder = _open_folder()
     yield folder
     shutil.rmtree(folder)
@@ -70,13 +69,15 @@ async def template(postgres: EmbeddedPostgres) -> str:
 
 
 @pytest.fixture
-async def database(postgres: EmbeddedPostgres, template: str) -> AsyncIterator[TestDatabase]:
+async def database(postgres: EmbeddedPostgres, template: str) -> AsyncIterator[MigratedDatabase]:
     """A database of this test's own, with every migration applied and no rows but theirs."""
     name = f"test_{next(_numbers)}"
     await _create(postgres, f"CREATE DATABASE {name} OWNER chiron TEMPLATE {template}")
     pool = Pool(_in(postgres.dsn, name), size=4)
     await pool.start()
-    yield TestDatabase(pool, _in(postgres.dsn, name), _in(postgres.tcp_dsn, name), _in(postgres.superuser_dsn, name))
+    yield MigratedDatabase(
+        pool, _in(postgres.dsn, name), _in(postgres.tcp_dsn, name), _in(postgres.superuser_dsn, name)
+    )
     await pool.stop()
     await _create(postgres, f"DROP DATABASE {name} WITH (FORCE)")
 
@@ -96,6 +97,9 @@ def _in(dsn: str, database: str) -> str:
 
 
 def _open_folder() -> Path:
-    folder = Path(tempfile.mkdtemp(prefix="chiron-", dir="/tmp"))
+    memory = Path("/dev/shm")
+    roomy = os.access(memory, os.W_OK) and shutil.disk_usage(memory).free > 4 << 30
+    # The tests kill processes, not machines: where there is room, the disk need not spin for every fsync.
+    folder = Path(tempfile.mkdtemp(prefix="chiron-", dir=memory if roomy else "/tmp"))
     folder.chmod(0o711)
     return folder
