@@ -436,10 +436,12 @@ def _origin_form(method: bytes, target: str, host: str | None) -> str:
     An absolute form must name the same authority as Host: a server behind a proxy that believed the other one would
     answer for somebody else's resource.
     """
+    if method == b"CONNECT":
+        raise RemoteProtocolError("bad_request", reason="this is no proxy")
     if target.startswith("/") or (target == "*" and method == b"OPTIONS"):
         return target
     absolute = _ABSOLUTE.fullmatch(target)
-    if absolute is None or method == b"CONNECT":
+    if absolute is None:
         raise RemoteProtocolError("bad_request", reason="the request target is malformed")
     authority, path = absolute.groups()
     if not authority or (host is not None and authority.lower() != host.lower()):

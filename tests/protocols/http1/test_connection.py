@@ -186,6 +186,7 @@ REFUSED = {
     "rfc9112_3_2_target_without_slash": (b"GET a HTTP/1.1\r\n" + HOST + b"\r\n", "bad_request"),
     "rfc9112_3_2_target_not_ascii": ("GET /ä HTTP/1.1\r\n".encode() + HOST + b"\r\n", "bad_request"),
     "rfc9112_3_2_3_connect": (b"CONNECT h:1 HTTP/1.1\r\n" + HOST + b"\r\n", "bad_request"),
+    "rfc9112_3_2_3_connect_with_a_path": (b"CONNECT /h HTTP/1.1\r\n" + HOST + b"\r\n", "bad_request"),
     "rfc9112_3_2_4_asterisk_with_get": (b"GET * HTTP/1.1\r\n" + HOST + b"\r\n", "bad_request"),
     "rfc9112_3_2_2_absolute_form_of_another_host": (b"GET http://x/ HTTP/1.1\r\n" + HOST + b"\r\n", "bad_request"),
     "rfc9112_3_2_2_absolute_form_of_another_port": (b"GET http://h:1/ HTTP/1.1\r\n" + HOST + b"\r\n", "bad_request"),
@@ -395,7 +396,8 @@ def conversation(pieces: Iterable[bytes], limits: Limits) -> tuple[list[Event | 
             seen.append(event)
             events = []
             if isinstance(event, Request | Refused):
-                events = connection.respond(200, [], b"x", 0.0)
+                status = event.error.row.status if isinstance(event, Refused) else 200
+                events = connection.respond(status, [], b"x", 0.0)
             sent += connection.to_send(0.0)
 
     for piece in pieces:
