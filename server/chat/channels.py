@@ -34,7 +34,7 @@ class ConversationChannels:
 
 
 class PersonalChannels:
-    """`person:<id>`: that person alone. Nobody publishes there; each device reads it itself, so it has no watermarks."""
+    """`person:<id>`: that person alone. Nobody publishes there; each device reads it itself: it has no watermarks."""
 
     kind = "person"
 
