@@ -111,6 +111,12 @@ class Server:
         self.process.kill()
         await self.process.wait()
 
+    def kill_everything(self) -> None:
+        """What a power cut leaves: no process of this server."""
+        self.remember()
+        for pid in self._family:
+            _kill(pid)
+
     async def stop(self) -> int:
         """As Ctrl-C does; the exit status."""
         assert self.process is not None

@@ -25,7 +25,7 @@ DEADLINE = 90.0
 @pytest.fixture(scope="module")
 def wheel() -> Iterator[Path]:
     with tempfile.TemporaryDirectory() as folder:
-        command = [PROGRAMS / "maturin", "build", "--release", "--locked", "--quiet", "--out", folder]
+        command = [str(PROGRAMS / "maturin"), "build", "--release", "--locked", "--quiet", "--out", folder]
         subprocess.run(command, cwd=ROOT, check=True, timeout=900)
         (built,) = Path(folder).glob("*.whl")
         yield built
