@@ -1,8 +1,10 @@
 //! Every failure that crosses into Python, and the one place where it becomes an exception.
-use crate::{jwt::TokenError, wire::FrameError};
+use crate::{jwt::TokenError, tls::TlsError, wire::FrameError};
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     #[error(transparent)]
     Token(#[from] TokenError),
     #[error(transparent)]

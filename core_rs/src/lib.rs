@@ -5,5 +5,7 @@ pub mod jwt;
 pub mod limit;
 #[cfg(feature = "python")]
 mod py;
+pub mod tls;
+pub mod websocket;
 pub mod wheel;
 pub mod wire;
