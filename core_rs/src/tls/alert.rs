@@ -11,7 +11,7 @@ pub(super) fn of(error: &Error) -> AlertDescription {
         Error::InappropriateMessage { .. } | Error::InappropriateHandshakeMessage { .. } => {
             AlertDescription::UnexpectedMessage
         }
-        Error::InvalidMessage(invalid) => invalid.clone().into(),
+        Error::InvalidMessage(invalid) => (*invalid).into(),
         Error::DecryptError => AlertDescription::BadRecordMac,
         Error::PeerSentOversizedRecord => AlertDescription::RecordOverflow,
         Error::NoApplicationProtocol => AlertDescription::NoApplicationProtocol,

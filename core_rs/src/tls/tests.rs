@@ -395,7 +395,7 @@ fn test_rfc8446_6_1_without_close_notify_no_end_is_reported() {
     let bytes = pair.client_bytes();
     let mut events = Vec::new();
     pair.server.receive(&bytes[..bytes.len() - 1], &mut events).unwrap();
-    assert_eq!(events, []);
+    assert!(events.is_empty());
 }
 
 #[test]
@@ -435,7 +435,7 @@ fn an_alert_of_the_peer_is_reported_by_its_number() {
     let alert = pair.client_bytes();
     let failure = pair.server.receive(&alert, &mut pair.events).unwrap_err();
     assert_eq!(failure.alert, 48, "unknown_ca: {}", failure.reason);
-    assert_eq!(pair.events, []);
+    assert!(pair.events.is_empty());
 }
 
 #[test]
@@ -446,7 +446,7 @@ fn a_plain_http_request_is_answered_by_an_alert() {
     let mut out = Vec::new();
     session.take_output(&mut out);
     assert_eq!(records(&out), [(21, &[2, failure.alert as u8][..])]);
-    assert_eq!(events, []);
+    assert!(events.is_empty());
     assert!(!session.is_secured());
 }
 
@@ -472,7 +472,7 @@ fn nothing_is_taken_before_the_handshake_is_complete() {
     let hello = pair.client_bytes();
     pair.server.receive(&hello, &mut pair.events).unwrap();
     assert!(!pair.server.send(b"half a round trip early", &mut out));
-    assert_eq!(out, []);
+    assert!(out.is_empty());
     pair.exchange(usize::MAX).unwrap();
     pair.server_says(b"now");
 }
@@ -505,6 +505,6 @@ proptest! {
                 prop_assert_eq!(alert, [2, failure.alert as u8], "{}", failure.reason);
             }
         }
-        prop_assert_eq!(pair.events, []);
+        prop_assert!(pair.events.is_empty());
     }
 }
