@@ -4,6 +4,8 @@ use crate::{jwt::TokenError, tls::TlsError, wire::FrameError};
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     #[error(transparent)]
+    Tls(#[from] TlsError),
+    #[error(transparent)]
     Token(#[from] TokenError),
     #[error(transparent)]
     Frame(#[from] FrameError),

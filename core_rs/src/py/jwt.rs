@@ -7,7 +7,7 @@ use crate::{
     jwt::{Claims, Signer, Verifier},
 };
 
-#[pyclass(frozen, name = "Signer")]
+#[pyclass(module = "chiron._core", frozen, name = "Signer")]
 pub(crate) struct PySigner {
     signer: Signer,
 }
@@ -30,7 +30,7 @@ impl PySigner {
 }
 
 /// Shares what the verifier remembers; strings are made when they are asked for.
-#[pyclass(frozen, name = "Claims")]
+#[pyclass(module = "chiron._core", frozen, name = "Claims")]
 pub(crate) struct PyClaims {
     claims: Arc<Claims>,
 }
@@ -78,7 +78,7 @@ impl PyClaims {
     }
 }
 
-#[pyclass(name = "Verifier")]
+#[pyclass(module = "chiron._core", name = "Verifier")]
 pub(crate) struct PyVerifier {
     verifier: Verifier,
 }

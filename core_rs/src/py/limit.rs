@@ -2,7 +2,7 @@ use pyo3::prelude::*;
 
 use crate::{error::Error, limit::Limiter};
 
-#[pyclass(name = "Limiter")]
+#[pyclass(module = "chiron._core", name = "Limiter")]
 pub(crate) struct PyLimiter {
     pub(crate) limiter: Limiter,
 }

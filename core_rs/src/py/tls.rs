@@ -1,6 +1,7 @@
 //! `Tls`: settings of a TLS listener.
-use crate::{error::Error, tls::Settings};
 use pyo3::prelude::*;
+
+use crate::{error::Error, tls::Settings};
 
 #[pyclass(module = "chiron._core", frozen)]
 pub(crate) struct Tls {

@@ -2,7 +2,7 @@ use pyo3::prelude::*;
 
 use crate::{error::Error, wheel::Wheel};
 
-#[pyclass(name = "Wheel")]
+#[pyclass(module = "chiron._core", name = "Wheel")]
 pub(crate) struct PyWheel {
     wheel: Wheel,
 }

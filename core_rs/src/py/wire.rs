@@ -6,7 +6,7 @@ use crate::{
     wire::{ClientFrame, Frame},
 };
 
-#[pyclass(frozen, get_all)]
+#[pyclass(module = "chiron._core", frozen, get_all)]
 pub(crate) struct Connect {
     id: u64,
     token: String,
@@ -16,7 +16,7 @@ pub(crate) struct Connect {
     offset: Option<u64>,
 }
 
-#[pyclass(frozen, get_all)]
+#[pyclass(module = "chiron._core", frozen, get_all)]
 pub(crate) struct Attach {
     id: u64,
     channel: String,
@@ -25,14 +25,14 @@ pub(crate) struct Attach {
     after: Option<u64>,
 }
 
-#[pyclass(frozen, get_all)]
+#[pyclass(module = "chiron._core", frozen, get_all)]
 pub(crate) struct Detach {
     id: u64,
     channel: String,
     generation: u64,
 }
 
-#[pyclass(frozen, get_all)]
+#[pyclass(module = "chiron._core", frozen, get_all)]
 pub(crate) struct Publish {
     id: u64,
     channel: String,
@@ -45,7 +45,7 @@ pub(crate) struct Publish {
     retry_after_ms: u64,
 }
 
-#[pyclass(frozen, get_all)]
+#[pyclass(module = "chiron._core", frozen, get_all)]
 pub(crate) struct Watermark {
     id: u64,
     channel: String,
@@ -53,7 +53,7 @@ pub(crate) struct Watermark {
     read: Option<u64>,
 }
 
-#[pyclass(frozen, get_all)]
+#[pyclass(module = "chiron._core", frozen, get_all)]
 pub(crate) struct Sync {
     id: u64,
     channel: String,
@@ -62,14 +62,14 @@ pub(crate) struct Sync {
     limit: u64,
 }
 
-#[pyclass(frozen, get_all)]
+#[pyclass(module = "chiron._core", frozen, get_all)]
 pub(crate) struct Refresh {
     id: u64,
     token: String,
     generation: u64,
 }
 
-#[pyclass(frozen, get_all)]
+#[pyclass(module = "chiron._core", frozen, get_all)]
 pub(crate) struct Command {
     id: u64,
     name: String,
@@ -77,10 +77,10 @@ pub(crate) struct Command {
     retry_after_ms: u64,
 }
 
-#[pyclass(frozen)]
+#[pyclass(module = "chiron._core", frozen)]
 pub(crate) struct Pong;
 
-#[pyclass(frozen, get_all)]
+#[pyclass(module = "chiron._core", frozen, get_all)]
 pub(crate) struct Malformed {
     id: Option<u64>,
     code: &'static str,
@@ -118,7 +118,7 @@ pub(crate) fn to_python(py: Python<'_>, frame: ClientFrame) -> PyResult<Py<PyAny
     }
 }
 
-#[pyclass(frozen, name = "Frame")]
+#[pyclass(module = "chiron._core", frozen, name = "Frame")]
 pub(crate) struct PyFrame {
     pub(crate) frame: Frame,
 }

@@ -40,3 +40,53 @@ pub fn write_close(code: u16, reason: &str, out: &mut Vec<u8>) {
     out.extend_from_slice(&code.to_be_bytes());
     out.extend_from_slice(&reason.as_bytes()[..end]);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn header(length: usize) -> Vec<u8> {
+        let mut out = Vec::new();
+        write_header(opcode::BINARY, length, &mut out);
+        out
+    }
+
+    fn close(code: u16, reason: &str) -> Vec<u8> {
+        let mut out = Vec::new();
+        write_close(code, reason, &mut out);
+        out
+    }
+
+    #[test]
+    fn test_rfc6455_5_2_lengths_are_in_their_shortest_form() {
+        assert_eq!(header(0), [0x82, 0]);
+        assert_eq!(header(125), [0x82, 125]);
+        assert_eq!(header(126), [0x82, 126, 0, 126]);
+        assert_eq!(header(65_535), [0x82, 126, 0xFF, 0xFF]);
+        assert_eq!(header(65_536), [0x82, 127, 0, 0, 0, 0, 0, 1, 0, 0]);
+    }
+
+    #[test]
+    fn test_rfc6455_5_7_an_unmasked_text_message() {
+        let mut out = b"before".to_vec();
+        write_frame(opcode::TEXT, b"Hello", &mut out);
+        assert_eq!(out, b"before\x81\x05Hello");
+    }
+
+    #[test]
+    fn test_rfc6455_5_5_1_a_close_frame_carries_code_and_reason() {
+        assert_eq!(close(1000, "bye"), b"\x88\x05\x03\xE8bye");
+    }
+
+    #[test]
+    fn test_rfc6455_7_1_5_code_1005_does_not_travel() {
+        assert_eq!(close(1005, "ignored"), [0x88, 0]);
+    }
+
+    #[test]
+    fn test_rfc6455_5_5_a_long_reason_is_cut_at_a_character() {
+        let frame = close(1011, &"é".repeat(100));
+        assert_eq!(frame[1], 124);
+        assert_eq!(std::str::from_utf8(&frame[4..]), Ok("é".repeat(61).as_str()));
+    }
+}

@@ -4,7 +4,10 @@
 //! the framing of QUIC streams is added when the first such link needs it.
 use std::sync::{Arc, OnceLock};
 
-use crate::json::{self, Kind, write_integer, write_string};
+use crate::{
+    json::{self, Kind, write_integer, write_string},
+    websocket::{opcode, write_header},
+};
 
 /// How a frame's JSON text is delimited in a byte stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -316,7 +319,7 @@ impl Text {
     fn frame(mut self, number: Option<u64>, offset: Option<u64>) -> Frame {
         self.0.push(b'}');
         let mut framed = Vec::with_capacity(10 + self.0.len());
-        write_websocket_header(self.0.len(), &mut framed);
+        write_header(opcode::TEXT, self.0.len(), &mut framed);
         let header = framed.len();
         framed.append(&mut self.0);
         Frame(Arc::new(Shared { number, offset, websocket: framed.into(), header, record: OnceLock::new() }))
@@ -333,22 +336,6 @@ fn object<'a>(what: &'static str, text: &'a [u8]) -> Result<&'a [u8], FrameError
 
 fn is_empty(object: &[u8]) -> bool {
     object[1..object.len() - 1].trim_ascii().is_empty()
-}
-
-/// Header of an unmasked, unfragmented text frame (RFC 6455 §5.2).
-fn write_websocket_header(length: usize, out: &mut Vec<u8>) {
-    out.push(0x81);
-    match length {
-        0..=125 => out.push(length as u8),
-        126..=0xFFFF => {
-            out.push(126);
-            out.extend_from_slice(&(length as u16).to_be_bytes());
-        }
-        _ => {
-            out.push(127);
-            out.extend_from_slice(&(length as u64).to_be_bytes());
-        }
-    }
 }
 
 fn record(payload: &[u8]) -> Arc<[u8]> {
