@@ -406,3 +406,118 @@ pub(crate) fn write_integer(mut number: u64, out: &mut Vec<u8>) {
     }
     out.extend_from_slice(&digits[at..]);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use serde::de::IgnoredAny;
+
+    fn read(text: &str) -> Result<Value<'_>, NotJson> {
+        let mut reader = Reader::new(text);
+        let value = reader.value()?;
+        reader.end()?;
+        Ok(value)
+    }
+
+    #[test]
+    fn strings_are_found_at_every_alignment() {
+        for length in 0..40 {
+            for special in ['"', '\\', '\0', '\u{1f}'] {
+                let text = format!("{}{special}é\u{7f}", "€".repeat(length));
+                assert_eq!(plain_run(text.as_bytes()), 3 * length);
+            }
+            let plain = "\u{20}\u{7f}\u{80}é".repeat(length);
+            assert_eq!(plain_run(plain.as_bytes()), plain.len());
+        }
+    }
+
+    #[test]
+    fn test_rfc8259_6_integers_are_exact_or_none() {
+        let integer = |text| read(text).unwrap().integer();
+        assert_eq!(integer("0"), Some(0));
+        assert_eq!(integer("9007199254740991"), Some(MAX_INTEGER));
+        for other in ["9007199254740992", "99999999999999999999999", "-1", "-0", "1.0", "1e0", "\"1\"", "null", "[1]"] {
+            assert_eq!(integer(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn test_rfc8259_8_2_surrogates_alone_are_json_but_not_clean() {
+        for text in
+            [r#""\ud800""#, r#""\udc00\ud800""#, r#""\ud800\u0041""#, r#""\ud800x""#, r#""\u0000""#, r#"{"\udfff":1}"#]
+        {
+            let value = read(text).unwrap();
+            assert!(!value.clean, "{text}");
+            assert_eq!(value.text(), None);
+        }
+        assert_eq!(read(r#""\ud83d\udc1d\u00e9\/""#).unwrap().text().unwrap(), "\u{1f41d}é/");
+    }
+
+    #[test]
+    fn depth_counts_levels() {
+        for (text, depth) in [("1", 0), ("[]", 1), (r#"{"a":[{}],"b":1}"#, 3)] {
+            assert_eq!(read(text).unwrap().depth, depth);
+        }
+    }
+
+    /// Texts that are nearly JSON, and some that are.
+    fn nearly() -> impl Strategy<Value = String> {
+        let token = prop::sample::select(vec![
+            "{",
+            "}",
+            "[",
+            "]",
+            ",",
+            ":",
+            "\"",
+            "\"a\"",
+            "\"\\u0041\"",
+            "\\u",
+            "d83d",
+            "0",
+            "-",
+            "1",
+            ".5",
+            "e+1",
+            "true",
+            "null",
+            " ",
+            "\n",
+            "é",
+            "\u{1}",
+            "{\"a\":",
+            "[1,",
+        ]);
+        prop::collection::vec(token, 0..12).prop_map(|tokens| tokens.concat())
+    }
+
+    proptest! {
+        #[test]
+        fn accepts_what_serde_json_accepts(text in prop_oneof![nearly(), any::<String>()]) {
+            prop_assert_eq!(kind(text.as_bytes()).is_some(), serde_json::from_str::<IgnoredAny>(&text).is_ok());
+        }
+
+        #[test]
+        fn reads_strings_as_serde_json_does(inner in "([ -~é🐝]|\\\\u[0-9a-fA-F]{4}|\\\\u[dD][89a-fA-F][0-9a-fA-F]{2}|\\\\[\"nrtbf/\\\\]){0,8}") {
+            let text = format!("\"{inner}\"");
+            let ours = read(&text).ok().and_then(|value| value.text().map(Cow::into_owned));
+            let theirs = serde_json::from_str::<String>(&text).ok().filter(|text| !text.contains('\0'));
+            prop_assert_eq!(ours, theirs);
+        }
+
+        #[test]
+        fn written_strings_are_read_back(text in any::<String>()) {
+            let mut out = Vec::new();
+            write_string(&text, &mut out);
+            prop_assert_eq!(serde_json::from_slice::<String>(&out).unwrap(), text);
+        }
+
+        #[test]
+        fn written_integers_are_read_back(number in any::<u64>()) {
+            let mut out = Vec::new();
+            write_integer(number, &mut out);
+            prop_assert_eq!(String::from_utf8(out).unwrap(), number.to_string());
+        }
+    }
+}

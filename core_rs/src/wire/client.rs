@@ -4,12 +4,11 @@
 //! `Violation` and ends the link: where one frame ends is not known. A *frame* that breaks its schema is `Malformed` and
 //! is answered with an error, in its place; the link goes on. A *member* or an operation that is not known is ignored,
 //! so that newer clients can speak to older servers; an unknown operation with an id still gets its one answer.
-use crate::json::{Kind, NotJson, Reader, Value};
+use super::members::{Fault, Member, Members};
+use crate::json::{NotJson, Reader};
 
 /// Frames that one message may hold.
 pub const MAX_FRAMES: usize = 64;
-/// Levels of objects and arrays that `body` and `params` may have, their own counted.
-pub const MAX_DEPTH: usize = 32;
 
 /// One frame of a client. Integers are at most 2^53 - 1; strings hold neither NUL nor lone surrogates.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -141,11 +140,11 @@ fn frame(reader: &mut Reader<'_>) -> Result<Option<ClientFrame>, NotJson> {
     let id = members.integer(Member::Id).ok();
     let operation = match members.text(Member::Op) {
         Ok(operation) => operation,
-        Err(fault) => return Ok(Some(fault.malformed(id, "bad_request"))),
+        Err(fault) => return Ok(Some(malformed(id, "bad_request", fault))),
     };
     Ok(match decode(&operation, &members) {
-        Some(decoded) => Some(decoded.unwrap_or_else(|fault| fault.malformed(id, "invalid"))),
-        None => id.map(|id| Fault::new(Member::Op, "unknown operation").malformed(Some(id), "bad_request")),
+        Some(decoded) => Some(decoded.unwrap_or_else(|fault| malformed(id, "invalid", fault))),
+        None => id.map(|id| malformed(Some(id), "bad_request", Fault::new(Member::Op, "unknown operation"))),
     })
 }
 
@@ -166,7 +165,7 @@ fn decode(operation: &str, members: &Members<'_>) -> Option<Result<ClientFrame, 
 }
 
 fn connect(members: &Members<'_>) -> Result<ClientFrame, Fault> {
-    let (epoch, offset) = members.resume()?.unzip();
+    let (epoch, offset) = members.optional(Member::Resume, Members::resume)?.unzip();
     Ok(ClientFrame::Connect {
         id: members.integer(Member::Id)?,
         token: members.text(Member::Token)?,
@@ -256,172 +255,226 @@ fn command(members: &Members<'_>) -> Result<ClientFrame, Fault> {
     })
 }
 
-/// Why a frame breaks its schema.
-struct Fault {
-    field: &'static str,
-    reason: &'static str,
+fn malformed(id: Option<u64>, code: &'static str, fault: Fault) -> ClientFrame {
+    ClientFrame::Malformed { id, code, field: fault.field.to_owned(), reason: fault.reason.to_owned() }
 }
 
-impl Fault {
-    fn new(member: Member, reason: &'static str) -> Self {
-        Self { field: member.name(), reason }
-    }
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use serde_json::{Value, json};
 
-    fn malformed(self, id: Option<u64>, code: &'static str) -> ClientFrame {
-        ClientFrame::Malformed { id, code, field: self.field.to_owned(), reason: self.reason.to_owned() }
-    }
-}
+    const CORPUS: &str = include_str!("../../../tests/protocols/wire/corpus.json");
 
-/// The members that any frame of a client knows, by their names.
-macro_rules! members {
-    ($($member:ident = $name:literal),* $(,)?) => {
-        #[derive(Clone, Copy)]
-        enum Member { $($member),* }
-
-        impl Member {
-            const COUNT: usize = [$($name),*].len();
-
-            fn named(name: &str) -> Option<Self> {
-                match name { $($name => Some(Self::$member),)* _ => None }
+    /// A frame as the corpus writes it.
+    fn described(frame: &ClientFrame) -> Value {
+        let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).expect("parsed from UTF-8");
+        match frame {
+            ClientFrame::Connect { id, token, device, capabilities, epoch, offset } => json!({
+                "type": "Connect", "id": id, "token": token, "device": device, "capabilities": capabilities,
+                "epoch": epoch, "offset": offset,
+            }),
+            ClientFrame::Attach { id, channel, generation, epoch, after } => json!({
+                "type": "Attach", "id": id, "channel": channel, "generation": generation, "epoch": epoch, "after": after,
+            }),
+            ClientFrame::Detach { id, channel, generation } => {
+                json!({"type": "Detach", "id": id, "channel": channel, "generation": generation})
             }
-
-            fn name(self) -> &'static str {
-                match self { $(Self::$member => $name),* }
+            ClientFrame::Publish { id, channel, client_id, n, kind, reference, body, retry_after_ms } => json!({
+                "type": "Publish", "id": id, "channel": channel, "client_id": client_id, "n": n, "kind": kind,
+                "ref": reference, "body": text(body), "retry_after_ms": retry_after_ms,
+            }),
+            ClientFrame::Watermark { id, channel, received, read } => {
+                json!({"type": "Watermark", "id": id, "channel": channel, "received": received, "read": read})
+            }
+            ClientFrame::Sync { id, channel, after, before, limit } => {
+                json!({"type": "Sync", "id": id, "channel": channel, "after": after, "before": before, "limit": limit})
+            }
+            ClientFrame::Refresh { id, token, generation } => {
+                json!({"type": "Refresh", "id": id, "token": token, "generation": generation})
+            }
+            ClientFrame::Command { id, name, params, retry_after_ms } => json!({
+                "type": "Command", "id": id, "name": name, "params": text(params), "retry_after_ms": retry_after_ms,
+            }),
+            ClientFrame::Pong => json!({"type": "Pong"}),
+            ClientFrame::Malformed { id, code, field, reason } => {
+                json!({"type": "Malformed", "id": id, "code": code, "field": field, "reason": reason})
             }
         }
-    };
-}
+    }
 
-members! {
-    Op = "op", Id = "id", Token = "token", Device = "device", Capabilities = "capabilities", Resume = "resume",
-    Channel = "channel", Gen = "gen", Epoch = "epoch", After = "after", Before = "before", Limit = "limit",
-    ClientId = "client_id", N = "n", Kind = "kind", Ref = "ref", Body = "body", Received = "received", Read = "read",
-    Name = "name", Params = "params", Offset = "offset",
-}
-
-/// The known members of one frame, still undecoded.
-#[derive(Default)]
-struct Members<'a>([Option<Value<'a>>; Member::COUNT]);
-
-impl<'a> Members<'a> {
-    fn read(reader: &mut Reader<'a>) -> Result<Self, NotJson> {
-        let mut members = Self::default();
-        reader.members(|reader, name| {
-            let value = reader.value()?;
-            if let Some(member) = name.text().and_then(|name| Member::named(&name)) {
-                members.0[member as usize] = Some(value); // of duplicates the last counts, as with JSON.parse
+    #[test]
+    fn corpus() {
+        let cases: Vec<Value> = serde_json::from_str(CORPUS).unwrap();
+        for case in cases {
+            let parsed = parse(case["bytes"].as_str().unwrap().as_bytes());
+            match parsed {
+                Ok(frames) => {
+                    let frames: Vec<Value> = frames.iter().map(described).collect();
+                    assert_eq!(Value::Array(frames), case["frames"], "{}", case["name"]);
+                }
+                Err(violation) => assert_eq!(json!(violation.code), case["violation"], "{}", case["name"]),
             }
-            Ok::<_, NotJson>(())
-        })?;
-        Ok(members)
-    }
-
-    fn required(&self, member: Member) -> Result<Value<'a>, Fault> {
-        self.0[member as usize].ok_or(Fault::new(member, "missing"))
-    }
-
-    /// Decodes a member that may be left out, but is never null.
-    fn when_given<T>(&self, member: Member, get: fn(&Self, Member) -> Result<T, Fault>) -> Result<Option<T>, Fault> {
-        self.0[member as usize].map(|_| get(self, member)).transpose()
-    }
-
-    /// Decodes a member that may be left out or null.
-    fn optional<T>(&self, member: Member, get: fn(&Self, Member) -> Result<T, Fault>) -> Result<Option<T>, Fault> {
-        self.0[member as usize].filter(|value| value.kind != Kind::Null).map(|_| get(self, member)).transpose()
-    }
-
-    fn integer(&self, member: Member) -> Result<u64, Fault> {
-        self.required(member)?.integer().ok_or(Fault::new(member, "expected an integer from 0 to 2^53 - 1"))
-    }
-
-    fn text(&self, member: Member) -> Result<String, Fault> {
-        text(self.required(member)?, member)
-    }
-
-    fn texts(&self, member: Member) -> Result<Vec<String>, Fault> {
-        let value = self.required(member)?;
-        let fault = || Fault::new(member, "expected a list of strings");
-        if value.kind != Kind::Array {
-            return Err(fault());
         }
-        let mut texts = Vec::new();
-        let read = Reader::new(value.raw).elements(|reader| {
-            texts.push(reader.value()?.text().ok_or(NotJson)?.into_owned());
-            Ok::<_, NotJson>(())
+    }
+
+    #[test]
+    fn bytes_that_are_not_utf8_are_not_a_message() {
+        assert_eq!(parse(b"{\"op\":\"pong\",\"x\":\"\xff\"}").unwrap_err().code, 1007);
+    }
+
+    #[test]
+    fn nesting_costs_no_stack() {
+        let open = "[".repeat(30_000);
+        assert_eq!(parse(open.as_bytes()).unwrap_err().code, 1007);
+        let ignored = format!(r#"{{"op":"pong","x":{open}{}}}"#, "]".repeat(30_000));
+        assert_eq!(parse(ignored.as_bytes()), Ok(vec![ClientFrame::Pong]));
+    }
+
+    fn integer() -> impl Strategy<Value = u64> {
+        0..1_u64 << 53
+    }
+
+    /// Any text that PostgreSQL takes.
+    fn words() -> impl Strategy<Value = String> {
+        "[^\\x00]{0,12}"
+    }
+
+    fn channel() -> impl Strategy<Value = String> {
+        "[a-z]{1,8}:[0-9a-z-]{1,64}"
+    }
+
+    fn object() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            words().prop_map(Value::from),
+        ];
+        let value = leaf.prop_recursive(4, 16, 4, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+                prop::collection::hash_map(words(), inner, 0..4).prop_map(|map| map.into_iter().collect()),
+            ]
         });
-        read.map(|()| texts).map_err(|_| fault())
+        prop::collection::hash_map(words(), value, 0..4).prop_map(|map| map.into_iter().collect())
     }
 
-    /// The bytes of an object.
-    fn object(&self, member: Member) -> Result<Vec<u8>, Fault> {
-        let value = self.required(member)?;
-        if value.kind != Kind::Object {
-            return Err(Fault::new(member, "expected an object"));
+    /// A frame as a client would write it.
+    fn sent() -> impl Strategy<Value = Value> {
+        let maybe = || prop::option::of(integer());
+        prop_oneof![
+            (integer(), words(), words(), prop::collection::vec(words(), 0..3), prop::option::of((words(), integer())))
+                .prop_map(|(id, token, device, capabilities, resume)| {
+                    let resume = resume.map(|(epoch, offset)| json!({"epoch": epoch, "offset": offset}));
+                    json!({"op": "connect", "id": id, "token": token, "device": device,
+                           "capabilities": capabilities, "resume": resume})
+                }),
+            (integer(), channel(), integer(), prop::option::of(words()), maybe()).prop_map(
+                |(id, channel, generation, epoch, after)| {
+                    json!({"op": "attach", "id": id, "channel": channel, "gen": generation, "epoch": epoch,
+                           "after": after})
+                }
+            ),
+            (integer(), channel(), integer()).prop_map(
+                |(id, channel, generation)| json!({"op": "detach", "id": id, "channel": channel, "gen": generation})
+            ),
+            (integer(), channel(), "[0-7][0-9A-HJKMNP-TV-Z]{25}", 1..1_u64 << 53, words(), object()).prop_map(
+                |(id, channel, client_id, n, kind, body)| {
+                    json!({"op": "publish", "id": id, "channel": channel, "client_id": client_id, "n": n, "kind": kind,
+                           "body": body})
+                }
+            ),
+            (integer(), channel(), maybe(), maybe()).prop_map(|(id, channel, received, read)| {
+                json!({"op": "watermark", "id": id, "channel": channel, "received": received, "read": read})
+            }),
+            (integer(), channel(), integer(), any::<bool>(), 1..=500_u64).prop_map(|(id, channel, at, up, limit)| {
+                json!({"op": "sync", "id": id, "channel": channel, if up { "after" } else { "before" }: at,
+                       "limit": limit})
+            }),
+            (integer(), words(), integer()).prop_map(
+                |(id, token, generation)| json!({"op": "refresh", "id": id, "token": token, "gen": generation})
+            ),
+            (integer(), words(), object())
+                .prop_map(|(id, name, params)| json!({"op": "command", "id": id, "name": name, "params": params})),
+            Just(json!({"op": "pong"})),
+        ]
+    }
+
+    /// What a parsed frame was sent as.
+    fn resent(frame: ClientFrame) -> Value {
+        let object = |text: Vec<u8>| serde_json::from_slice::<Value>(&text).expect("an object");
+        match frame {
+            ClientFrame::Connect { id, token, device, capabilities, epoch, offset } => {
+                let resume = epoch.zip(offset).map(|(epoch, offset)| json!({"epoch": epoch, "offset": offset}));
+                json!({"op": "connect", "id": id, "token": token, "device": device, "capabilities": capabilities,
+                       "resume": resume})
+            }
+            ClientFrame::Attach { id, channel, generation, epoch, after } => {
+                json!({"op": "attach", "id": id, "channel": channel, "gen": generation, "epoch": epoch, "after": after})
+            }
+            ClientFrame::Detach { id, channel, generation } => {
+                json!({"op": "detach", "id": id, "channel": channel, "gen": generation})
+            }
+            ClientFrame::Publish { id, channel, client_id, n, kind, reference: None, body, retry_after_ms: 0 } => {
+                json!({"op": "publish", "id": id, "channel": channel, "client_id": client_id, "n": n, "kind": kind,
+                       "body": object(body)})
+            }
+            ClientFrame::Watermark { id, channel, received, read } => {
+                json!({"op": "watermark", "id": id, "channel": channel, "received": received, "read": read})
+            }
+            ClientFrame::Sync { id, channel, after: Some(at), before: None, limit } => {
+                json!({"op": "sync", "id": id, "channel": channel, "after": at, "limit": limit})
+            }
+            ClientFrame::Sync { id, channel, after: None, before: Some(at), limit } => {
+                json!({"op": "sync", "id": id, "channel": channel, "before": at, "limit": limit})
+            }
+            ClientFrame::Refresh { id, token, generation } => {
+                json!({"op": "refresh", "id": id, "token": token, "gen": generation})
+            }
+            ClientFrame::Command { id, name, params, retry_after_ms: 0 } => {
+                json!({"op": "command", "id": id, "name": name, "params": object(params)})
+            }
+            ClientFrame::Pong => json!({"op": "pong"}),
+            other => panic!("nobody sent {other:?}"),
         }
-        if value.depth > MAX_DEPTH {
-            return Err(Fault::new(member, "nested deeper than 32 levels"));
+    }
+
+    proptest! {
+        #[test]
+        fn what_was_sent_is_what_is_read(frames in prop::collection::vec(sent(), 1..=64)) {
+            let message = Value::Array(frames.clone()).to_string();
+            let parsed = parse(message.as_bytes()).unwrap();
+            prop_assert_eq!(parsed.into_iter().map(resent).collect::<Vec<_>>(), frames);
         }
-        if !value.clean {
-            return Err(Fault::new(member, UNCLEAN));
+
+        #[test]
+        fn bodies_keep_their_bytes(body in object(), pretty in any::<bool>()) {
+            let body = if pretty { serde_json::to_string_pretty(&body).unwrap() } else { body.to_string() };
+            let message = format!(r#"{{"op":"command","id":1,"name":"x","params":{body} }}"#);
+            let expected = ClientFrame::Command { id: 1, name: "x".into(), params: body.into(), retry_after_ms: 0 };
+            prop_assert_eq!(parse(message.as_bytes()), Ok(vec![expected]));
         }
-        Ok(value.raw.as_bytes().to_vec())
-    }
 
-    /// `kind:id`; which kinds there are is not the parser's to say.
-    fn channel(&self) -> Result<String, Fault> {
-        let channel = self.text(Member::Channel)?;
-        let shaped = channel.split_once(':').is_some_and(|(kind, id)| {
-            !kind.is_empty()
-                && kind.bytes().all(|byte| byte.is_ascii_lowercase())
-                && (1..=64).contains(&id.len())
-                && id.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'z' | b'-'))
-        });
-        if shaped { Ok(channel) } else { Err(Fault::new(Member::Channel, "expected kind:id")) }
-    }
+        #[test]
+        fn any_bytes_are_answered(message in prop::collection::vec(any::<u8>(), 0..256)) {
+            let _ = parse(&message);
+        }
 
-    /// A ULID, which is case-insensitive, in its canonical form. The first character holds three bits only.
-    fn client_id(&self) -> Result<String, Fault> {
-        let mut ulid = self.text(Member::ClientId)?;
-        ulid.make_ascii_uppercase();
-        let crockford = |byte| matches!(byte, b'0'..=b'9' | b'A'..=b'Z') && !matches!(byte, b'I' | b'L' | b'O' | b'U');
-        if ulid.len() == 26 && ulid.as_bytes()[0] <= b'7' && ulid.bytes().all(crockford) {
-            Ok(ulid)
-        } else {
-            Err(Fault::new(Member::ClientId, "expected a ULID"))
+        #[test]
+        fn mangled_frames_are_answered(
+            frames in prop::collection::vec(sent(), 1..4),
+            cuts in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
+        ) {
+            let mut message = Value::Array(frames).to_string().into_bytes();
+            for (at, byte) in cuts {
+                let at = at.index(message.len());
+                message[at] = byte;
+            }
+            if let Ok(frames) = parse(&message) {
+                prop_assert!(frames.len() <= 4);
+            }
         }
     }
-
-    /// A UUID in lower case with hyphens (RFC 9562 §4).
-    fn uuid(&self, member: Member) -> Result<String, Fault> {
-        let uuid = self.text(member)?;
-        let shaped = uuid.len() == 36
-            && uuid.bytes().enumerate().all(|(at, byte)| match at {
-                8 | 13 | 18 | 23 => byte == b'-',
-                _ => matches!(byte, b'0'..=b'9' | b'a'..=b'f'),
-            });
-        if shaped { Ok(uuid) } else { Err(Fault::new(member, "expected a UUID in lower case")) }
-    }
-
-    /// `{epoch, offset}` of `connect`.
-    fn resume(&self) -> Result<Option<(String, u64)>, Fault> {
-        let Some(value) = self.0[Member::Resume as usize].filter(|value| value.kind != Kind::Null) else {
-            return Ok(None);
-        };
-        let fault = |_| Fault::new(Member::Resume, "expected {epoch, offset}");
-        if value.kind != Kind::Object {
-            return Err(fault(NotJson));
-        }
-        let inner = Members::read(&mut Reader::new(value.raw)).map_err(fault)?;
-        let (epoch, offset) = (inner.text(Member::Epoch), inner.integer(Member::Offset));
-        Ok(Some((epoch.map_err(|_| fault(NotJson))?, offset.map_err(|_| fault(NotJson))?)))
-    }
-}
-
-const UNCLEAN: &str = "a string holds NUL or a lone surrogate";
-
-fn text(value: Value<'_>, member: Member) -> Result<String, Fault> {
-    if value.kind != Kind::String {
-        return Err(Fault::new(member, "expected a string"));
-    }
-    value.text().map(std::borrow::Cow::into_owned).ok_or(Fault::new(member, UNCLEAN))
 }

@@ -354,3 +354,169 @@ fn write_varint(number: u64, out: &mut Vec<u8>) {
         _ => out.extend_from_slice(&(number | 0xC000_0000_0000_0000).to_be_bytes()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use serde_json::{Value, json};
+
+    fn text(frame: &Frame) -> &str {
+        std::str::from_utf8(frame.payload()).unwrap()
+    }
+
+    fn delivery(offset: u64, body: &[u8]) -> Frame {
+        Frame::delivery(9, offset, "m", 40, 1_764_021_600_000, "p", "text", None, body, None, None).unwrap()
+    }
+
+    #[test]
+    fn members_stand_in_the_order_of_the_protocol() {
+        let frames = [
+            (
+                Frame::delivery(
+                    9,
+                    42,
+                    "m",
+                    40,
+                    7,
+                    "p",
+                    "text",
+                    Some("r"),
+                    b"{\"text\":\"\\u00e9\"}",
+                    Some("c"),
+                    Some("v"),
+                )
+                .unwrap(),
+                r#"{"op":"delivery","number":9,"offset":42,"message":"m","ordinal":40,"time":7,"author":"p","kind":"text","body":{"text":"\u00e9"},"ref":"r","client_id":"c","verdict":"v"}"#,
+            ),
+            (
+                Frame::event(9, "watermark", b"{\"read\":1}").unwrap(),
+                r#"{"op":"event","number":9,"kind":"watermark","body":{"read":1}}"#,
+            ),
+            (Frame::welcome(1, b"{\"link\":\"17\"}").unwrap(), r#"{"op":"welcome","id":1,"link":"17"}"#),
+            (Frame::welcome(1, b" { } ").unwrap(), r#"{"op":"welcome","id":1}"#),
+            (
+                Frame::attached(2, "conv:1", 9, 1, "truncated", "9f3a", 42, Some(7)),
+                r#"{"op":"attached","id":2,"channel":"conv:1","number":9,"gen":1,"outcome":"truncated","epoch":"9f3a","head":42,"from":7}"#,
+            ),
+            (Frame::ok(3, None).unwrap(), r#"{"op":"ok","id":3}"#),
+            (Frame::ok(3, Some(b"[1]")).unwrap(), r#"{"op":"ok","id":3,"result":[1]}"#),
+            (
+                Frame::ack(3, "m", 43, 40, 7, false, None),
+                r#"{"op":"ack","id":3,"message":"m","offset":43,"ordinal":40,"time":7}"#,
+            ),
+            (
+                Frame::ack(3, "m", 43, 40, 7, true, Some("held")),
+                r#"{"op":"ack","id":3,"message":"m","offset":43,"ordinal":40,"time":7,"duplicate":true,"verdict":"held"}"#,
+            ),
+            (
+                Frame::page(5, "conv:1", 9, [], false, 42, 0, "9f3a").unwrap(),
+                r#"{"op":"page","id":5,"channel":"conv:1","number":9,"items":[],"more":false,"head":42,"floor":0,"epoch":"9f3a"}"#,
+            ),
+            (
+                Frame::error(Some(3), "limited", b"{}", true, "command", "retry", Some(1500)).unwrap(),
+                r#"{"op":"error","id":3,"code":"limited","temporary":true,"scope":"command","action":"retry","retry_after_ms":1500}"#,
+            ),
+            (
+                Frame::error(None, "protocol", b"{\"reason\":\"x\"}", false, "link", "reconnect", None).unwrap(),
+                r#"{"op":"error","code":"protocol","params":{"reason":"x"},"temporary":false,"scope":"link","action":"reconnect"}"#,
+            ),
+            (Frame::lag(9, 42), r#"{"op":"lag","number":9,"head":42}"#),
+            (Frame::detached(9, "removed"), r#"{"op":"detached","number":9,"reason":"removed"}"#),
+            (Frame::token_expiring(60_000), r#"{"op":"token_expiring","expires_in_ms":60000}"#),
+            (Frame::ping(), r#"{"op":"ping"}"#),
+            (
+                Frame::close(1001, "draining", 250, true),
+                r#"{"op":"close","code":1001,"reason":"draining","reconnect_in_ms":250,"resumable":true}"#,
+            ),
+        ];
+        for (frame, expected) in &frames {
+            assert_eq!(text(frame), *expected);
+        }
+    }
+
+    #[test]
+    fn pages_hold_deliveries_and_nothing_else() {
+        let items = [delivery(1, b"{\"a\":1}"), delivery(2, b"{}")];
+        let page = Frame::page(5, "conv:1", 9, &items, true, 42, 0, "9f3a").unwrap();
+        let page: Value = serde_json::from_str(text(&page)).unwrap();
+        let expected: Vec<Value> = items.iter().map(|item| serde_json::from_str(text(item)).unwrap()).collect();
+        assert_eq!(page["items"], Value::from(expected));
+        assert_eq!(
+            Frame::page(5, "conv:1", 9, &[Frame::ping()], true, 42, 0, "9f3a").unwrap_err(),
+            FrameError::NotADelivery
+        );
+    }
+
+    #[test]
+    fn only_json_is_spliced_in() {
+        for body in [&b"{},\"op\":\"close\""[..], b"[]", b"", b"{", b"{\"a\":\"\xff\"}"] {
+            assert_eq!(Frame::event(9, "x", body).unwrap_err(), FrameError::NotAnObject("body"));
+        }
+        assert_eq!(Frame::ok(1, Some(b"1,2")).unwrap_err(), FrameError::NotJson("result"));
+    }
+
+    #[test]
+    fn frames_know_what_they_are_about() {
+        let frame = delivery(42, b"{}");
+        assert_eq!((frame.number(), frame.offset()), (Some(9), Some(42)));
+        let lag = Frame::lag(9, 42);
+        assert_eq!((lag.number(), lag.offset()), (Some(9), None));
+        assert_eq!((Frame::ping().number(), Frame::ping().offset()), (None, None));
+    }
+
+    #[test]
+    fn each_framing_is_made_once_and_shared() {
+        let frame = delivery(1, b"{}");
+        for framing in [Framing::WebSocket, Framing::Record] {
+            assert!(Arc::ptr_eq(&frame.encoded(framing), &frame.clone().encoded(framing)));
+        }
+    }
+
+    #[test]
+    fn test_rfc9000_a_1_variable_length_integers() {
+        let samples: [(u64, &[u8]); 4] = [
+            (151_288_809_941_952_652, &[0xc2, 0x19, 0x7c, 0x5e, 0xff, 0x14, 0xe8, 0x8c]),
+            (494_878_333, &[0x9d, 0x7f, 0x3e, 0x7d]),
+            (15_293, &[0x7b, 0xbd]),
+            (37, &[0x25]),
+        ];
+        for (number, expected) in samples {
+            let mut out = Vec::new();
+            write_varint(number, &mut out);
+            assert_eq!(out, expected);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn framings_hold_the_payload(length in prop_oneof![0..200_usize, 65_400..65_700_usize, 16_300..16_400_usize]) {
+            let frame = delivery(1, json!({"text": "x".repeat(length)}).to_string().as_bytes());
+            let payload = frame.payload();
+            let mut expected = Vec::new();
+            write_header(opcode::TEXT, payload.len(), &mut expected);
+            expected.extend_from_slice(payload);
+            prop_assert_eq!(&frame.encoded(Framing::WebSocket)[..], &expected[..]);
+            let record = frame.encoded(Framing::Record);
+            let header = 1 << (record[0] >> 6);
+            prop_assert_eq!(&record[header..], payload);
+            let length = record[..header].iter().fold(0, |sum, &byte| sum << 8 | usize::from(byte));
+            prop_assert_eq!(length & !(0b11 << (8 * header - 2)), payload.len());
+        }
+
+        #[test]
+        fn texts_arrive_as_they_were(message in any::<String>(), kind in any::<String>(), verdict in any::<Option<String>>()) {
+            let frame =
+                Frame::delivery(1, 2, &message, 3, 4, "p", &kind, None, b"{}", None, verdict.as_deref()).unwrap();
+            let decoded: Value = serde_json::from_str(text(&frame)).unwrap();
+            let mut expected = json!({
+                "op": "delivery", "number": 1, "offset": 2, "message": message, "ordinal": 3, "time": 4, "author": "p",
+                "kind": kind, "body": {},
+            });
+            if let Some(verdict) = verdict {
+                expected["verdict"] = verdict.into();
+            }
+            prop_assert_eq!(decoded, expected);
+        }
+    }
+}
