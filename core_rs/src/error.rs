@@ -9,8 +9,6 @@ pub enum Error {
     Token(#[from] TokenError),
     #[error(transparent)]
     Frame(#[from] FrameError),
-    #[error(transparent)]
-    Tls(#[from] TlsError),
     /// The caller gave a number that has no meaning here.
     #[error("{0}")]
     Argument(&'static str),
