@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn test_live_deliveries_wait_until_the_log_was_read() {
+    fn live_deliveries_wait_until_the_log_was_read() {
         let mut attachment = Attachment::new(1, 1, 10);
         assert_eq!(attachment.arrive(13, frame(13)), Arrival::Kept);
         assert_eq!(attachment.arrive(14, || None), Arrival::Kept);
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn test_a_gap_in_publishes_falls_back_to_filling() {
+    fn a_gap_in_publishes_falls_back_to_filling() {
         let mut attachment = Attachment::new(1, 1, 0);
         assert_eq!(attachment.settle(), None);
         assert_eq!(attachment.arrive(1, frame(1)), Arrival::Next);
@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn test_more_than_may_wait_is_read_from_the_log() {
+    fn more_than_may_wait_is_read_from_the_log() {
         let mut attachment = Attachment::new(1, 1, 0);
         let many = WAITING as u64 + 10;
         for offset in 1..=many {
@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn test_who_lags_is_sent_nothing() {
+    fn who_lags_is_sent_nothing() {
         let mut attachment = Attachment::new(1, 1, 0);
         attachment.arrive(1, frame(1));
         attachment.lag();

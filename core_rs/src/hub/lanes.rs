@@ -1,6 +1,6 @@
 //! What waits to leave for one peer, as shared plaintext: three lanes, each bounded in bytes.
 //!
-//! Order of leaving: the rest of a frame that was begun, the pong, control, durable, ephemeral. Within a lane it is the
+//! Order of leaving: the rest of a frame that was begun, control, the pong, durable, ephemeral. Within a lane it is the
 //! order of arrival. A frame that was begun must be completed, whatever happens to its lane: half of it is on the wire.
 use std::{collections::VecDeque, sync::Arc};
 
@@ -169,6 +169,14 @@ impl Lanes {
         self.pong = Some(frame);
     }
 
+    /// Appends the close frame: behind everything that was to be answered, the last ping too.
+    pub(super) fn push_close(&mut self, frame: Encoded) {
+        if let Some(pong) = self.pong.take() {
+            self.control.push(pong);
+        }
+        self.control.push(frame);
+    }
+
     /// Drops what waits of one channel.
     pub(super) fn drop_channel(&mut self, number: u64) {
         self.durable.retain(|delivery| delivery.number != number);
@@ -196,17 +204,17 @@ impl Lanes {
 
     /// The frame that leaves next, behind what was begun.
     fn front(&self) -> Option<&Encoded> {
-        self.pong
-            .as_ref()
-            .or_else(|| self.control.frames.front())
+        let control = self.control.frames.front();
+        control
+            .or(self.pong.as_ref())
             .or_else(|| self.durable.frames.front().map(|delivery| &delivery.frame))
             .or_else(|| self.ephemeral.frames.front().map(|slot| &slot.frame))
     }
 
     fn pop(&mut self) -> Option<Encoded> {
-        self.pong
-            .take()
-            .or_else(|| self.control.pop())
+        let control = self.control.pop();
+        control
+            .or_else(|| self.pong.take())
             .or_else(|| self.durable.pop().map(|delivery| delivery.frame))
             .or_else(|| self.ephemeral.pop().map(|slot| slot.frame))
     }
@@ -269,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn test_control_leaves_before_durable_before_ephemeral() {
+    fn control_leaves_before_durable_before_ephemeral() {
         let mut lanes = Lanes::default();
         lanes.push_ephemeral(1, &Key::new("k"), frame("e"), 100);
         assert!(lanes.push_durable(1, frame("d1"), 100));
@@ -279,13 +287,22 @@ mod tests {
         lanes.set_pong(frame("p1"));
         lanes.set_pong(frame("p2"));
         assert_eq!(lanes.queued(), 11);
-        assert_eq!(gathered(&mut lanes, 100), "p2c1c2d1d2e");
+        assert_eq!(gathered(&mut lanes, 100), "c1c2p2d1d2e");
         assert!(lanes.is_empty());
         assert_eq!(lanes.queued(), 0);
     }
 
     #[test]
-    fn test_a_frame_that_was_begun_is_completed_first() {
+    fn nothing_follows_the_close_frame_but_what_was_begun() {
+        let mut lanes = Lanes::default();
+        lanes.set_pong(frame("pong"));
+        lanes.push_control(frame("ack"), 100);
+        lanes.push_close(frame("close"));
+        assert_eq!(gathered(&mut lanes, 100), "ackpongclose");
+    }
+
+    #[test]
+    fn a_frame_that_was_begun_is_completed_first() {
         let mut lanes = Lanes::default();
         lanes.push_durable(1, frame("durable"), 100);
         assert_eq!(gathered(&mut lanes, 3), "dur");
@@ -300,7 +317,7 @@ mod tests {
     }
 
     #[test]
-    fn test_only_a_frame_over_the_budget_is_cut() {
+    fn only_a_frame_over_the_budget_is_cut() {
         let mut lanes = Lanes::default();
         lanes.push_control(frame("four"), 100);
         lanes.push_control(frame("seven77"), 100);
@@ -309,7 +326,7 @@ mod tests {
     }
 
     #[test]
-    fn test_whole_frames_are_taken_up_to_the_maximum() {
+    fn whole_frames_are_taken_up_to_the_maximum() {
         let mut lanes = Lanes::default();
         for text in ["first", "2nd", "3rd"] {
             lanes.push_control(frame(text), 100);
@@ -326,7 +343,7 @@ mod tests {
     }
 
     #[test]
-    fn test_an_event_replaces_the_one_with_its_channel_and_key() {
+    fn an_event_replaces_the_one_with_its_channel_and_key() {
         let mut lanes = Lanes::default();
         let (a, b) = (Key::new("a"), Key::new("b"));
         lanes.push_ephemeral(1, &a, frame("old"), 100);
@@ -338,7 +355,7 @@ mod tests {
     }
 
     #[test]
-    fn test_the_oldest_events_are_dropped_over_the_bound() {
+    fn the_oldest_events_are_dropped_over_the_bound() {
         let mut lanes = Lanes::default();
         let dropped: usize =
             (0..10).map(|i| lanes.push_ephemeral(1, &Key::new(&i.to_string()), frame(&format!("<{i}>")), 10)).sum();
@@ -347,7 +364,7 @@ mod tests {
     }
 
     #[test]
-    fn test_the_durable_lane_refuses_what_exceeds_its_bound_but_takes_a_lone_frame() {
+    fn the_durable_lane_refuses_what_exceeds_its_bound_but_takes_a_lone_frame() {
         let mut lanes = Lanes::default();
         assert!(lanes.push_durable(1, frame("longer than the bound"), 10));
         assert!(!lanes.push_durable(1, frame("x"), 10));
@@ -356,7 +373,7 @@ mod tests {
     }
 
     #[test]
-    fn test_a_channel_is_dropped_alone() {
+    fn a_channel_is_dropped_alone() {
         let mut lanes = Lanes::default();
         for number in [1, 2, 1, 3] {
             lanes.push_durable(number, frame(&number.to_string()), 100);
@@ -369,7 +386,7 @@ mod tests {
     }
 
     #[test]
-    fn test_room_of_a_burst_is_given_back() {
+    fn room_of_a_burst_is_given_back() {
         let mut lanes = Lanes::default();
         for _ in 0..1000 {
             lanes.push_control(frame("c"), 10_000);

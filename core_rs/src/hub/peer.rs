@@ -239,7 +239,7 @@ impl Peer {
         if self.is_open() && self.is_websocket() {
             let mut frame = Vec::new();
             websocket::write_close(code, reason, &mut frame);
-            self.lanes.push_control(frame.into(), usize::MAX);
+            self.lanes.push_close(frame.into());
         }
         self.end_output(Output::Closing);
     }

@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn test_a_record_over_the_maximum_is_refused_before_its_body() {
+    fn a_record_over_the_maximum_is_refused_before_its_body() {
         let mut records = Records::default();
         assert_eq!(records.next(&mut &integer(11, 4)[..], 10), Err(TooLong));
         assert_eq!(Records::default().next(&mut &integer((1 << 62) - 1, 8)[..], 10), Err(TooLong));
@@ -93,7 +93,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn test_any_split_gives_the_same_records(
+        fn any_split_gives_the_same_records(
             bodies in prop::collection::vec((prop::collection::vec(any::<u8>(), 0..80), prop::sample::select(vec![2usize, 4, 8])), 0..10),
             cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..20),
         ) {

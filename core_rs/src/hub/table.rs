@@ -80,7 +80,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn test_an_id_is_never_used_twice_and_finds_its_own_value(steps in prop::collection::vec(any::<Option<u8>>(), 1..200)) {
+        fn an_id_is_never_used_twice_and_finds_its_own_value(steps in prop::collection::vec(any::<Option<u8>>(), 1..200)) {
             let mut table = Table::default();
             let mut alive: HashMap<u64, usize> = HashMap::new();
             let mut all = Vec::new();
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn test_a_slot_without_generations_is_retired() {
+    fn a_slot_without_generations_is_retired() {
         let mut table = Table::default();
         let first = table.insert(()).expect("there is room");
         table.slots[0].generation = LAST_GENERATION;
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn test_nonsense_ids_find_nothing() {
+    fn nonsense_ids_find_nothing() {
         let mut table = Table::default();
         table.insert(()).expect("there is room");
         for id in [0, 1, u64::MAX, INDEX_MASK, 1 << 53] {

@@ -1,0 +1,237 @@
+use super::*;
+use crate::{hub::Layer, wire::ClientFrame};
+
+/// What the frames are, in short.
+fn names(events: &[Event]) -> Vec<String> {
+    let name = |event: &Event| match event {
+        Event::Frame(ClientFrame::Connect { id, .. }) => format!("connect {id}"),
+        Event::Frame(ClientFrame::Publish { id, retry_after_ms, .. }) => format!("publish {id} {retry_after_ms}"),
+        Event::Frame(ClientFrame::Command { id, retry_after_ms, .. }) => format!("command {id} {retry_after_ms}"),
+        Event::Frame(ClientFrame::Malformed { id, code, .. }) => format!("malformed {id:?} {code}"),
+        Event::Frame(ClientFrame::Pong) => "pong".to_owned(),
+        Event::Broken(breach) => format!("broken {} {}", breach.layer.name(), breach.code),
+        other => format!("{other:?}"),
+    };
+    events.iter().map(name).collect()
+}
+
+#[test]
+fn nothing_behind_connect_is_read_until_the_link_is_bound() {
+    let mut bench = Bench::new();
+    let id = bench.open();
+    let first = [text(CONNECT), text(&publish(2, 1, 1)), text(&publish(3, 1, 2))[..10].to_vec()].concat();
+    assert_eq!(names(&bench.upgrade(id, Upgrade::Link, &first)), ["connect 1"]);
+    assert!(bench.feed(id, &[&text(&publish(3, 1, 2))[10..], &text("[{\"op\":\"pong\"}]")].concat()).is_empty());
+    assert_eq!(names(&bench.bind(id, "p")), ["publish 2 0", "publish 3 0", "pong"]);
+    assert!(bench.bind(id, "someone else").is_empty());
+    assert_eq!(names(&bench.feed(id, &text(&publish(4, 1, 3)))), ["publish 4 0"]);
+}
+
+#[test]
+fn any_other_first_frame_is_4000() {
+    let both = format!("[{CONNECT},{}]", publish(2, 1, 1));
+    for first in [publish(2, 1, 1).as_str(), r#"{"op":"pong"}"#, r#"{"op":"connect","id":1}"#, &both, r#"{"op":"new"}"#]
+    {
+        let mut bench = Bench::new();
+        let id = bench.open();
+        assert_eq!(names(&bench.upgrade(id, Upgrade::Link, &text(first))), ["broken wire 4000"], "{first}");
+        assert_eq!(bench.hear(id).received, [client::Received::Close(4000)]);
+    }
+}
+
+#[test]
+fn connect_has_at_most_8_kib_and_what_follows_may_have_more() {
+    let long = |length: usize| format!(r#"{{"op":"connect","id":1,"token":"{}"}}"#, "x".repeat(length));
+    let mut bench = Bench::new();
+    let id = bench.open();
+    assert_eq!(names(&bench.upgrade(id, Upgrade::Link, &text(&long(8_200)))), ["broken websocket 1009"]);
+    let id = bench.open();
+    let big = publish(2, 1, 1).replace("\"x\"", &format!("\"{}\"", "x".repeat(9_000)));
+    assert_eq!(names(&bench.upgrade(id, Upgrade::Link, &[text(&long(8_000)), text(&big)].concat())), ["connect 1"]);
+    assert_eq!(names(&bench.bind(id, "p")), ["publish 2 0"]);
+    let bigger = publish(3, 1, 2).replace("\"x\"", &format!("\"{}\"", "x".repeat(MAX_MESSAGE)));
+    assert_eq!(names(&bench.feed(id, &text(&bigger))), ["broken websocket 1009"]);
+}
+
+#[test]
+fn what_waits_for_the_welcome_is_bounded() {
+    let mut bench = Bench::new();
+    let id = bench.presented();
+    let chunk = vec![0; MAX_MESSAGE / 2];
+    assert!(bench.feed(id, &chunk).is_empty());
+    assert!(bench.feed(id, &chunk).is_empty());
+    assert_eq!(names(&bench.feed(id, b"x")), ["broken wire 4006"]);
+    assert!(bench.feed(id, &chunk).is_empty());
+    assert!(bench.bind(id, "p").is_empty());
+}
+
+#[test]
+fn a_second_connect_is_refused_and_the_link_goes_on() {
+    let mut bench = Bench::new();
+    let id = bench.bound("p");
+    let events = bench.feed(id, &[text(CONNECT), text(r#"{"op":"pong"}"#)].concat());
+    assert_eq!(names(&events), ["malformed Some(1) protocol", "pong"]);
+}
+
+#[test]
+fn messages_that_are_no_frames_end_the_link_with_their_code() {
+    for (frame, what) in [
+        (masked(2, b"{}"), "broken wire 1003"),
+        (text("nonsense"), "broken wire 1007"),
+        (text("[]"), "broken wire 1002"),
+        (masked(1, b"\xff"), "broken websocket 1007"),
+        (vec![0x81, 0x00], "broken websocket 1002"),
+    ] {
+        let mut bench = Bench::new();
+        let id = bench.bound("p");
+        assert_eq!(names(&bench.feed(id, &frame)), [what]);
+        let code = what[what.len() - 4..].parse().expect("a code");
+        assert_eq!(bench.hear(id).received, [client::Received::Close(code)]);
+    }
+}
+
+#[test]
+fn all_links_of_a_person_share_one_limit() {
+    let mut bench = Bench::new();
+    let (first, second) = (bench.bound("p"), bench.bound("p"));
+    let other = bench.bound("q");
+    for id in 1..=5 {
+        let link = if id % 2 == 0 { first } else { second };
+        assert_eq!(names(&bench.feed(link, &text(&publish(id, 1, 1)))), [format!("publish {id} 0")]);
+    }
+    let refused =
+        bench.feed(first, &text(&format!("[{},{{\"op\":\"command\",\"id\":7,\"name\":\"x\"}}]", publish(6, 1, 1))));
+    assert_eq!(names(&refused), ["publish 6 100", "command 7 100"]);
+    assert_eq!(names(&bench.feed(other, &text(&publish(8, 1, 1)))), ["publish 8 0"]);
+    bench.now += 0.1;
+    assert_eq!(names(&bench.feed(second, &text(&publish(9, 1, 1)))), ["publish 9 0"]);
+}
+
+#[test]
+fn acks_leave_in_order_and_before_deliveries() {
+    let mut bench = Bench::new();
+    let id = bench.bound("p");
+    bench.hub.attach(id, 1, 1, 0);
+    bench.hub.go_live(id, 1, 1);
+    bench.hub.publish(1, &delivery(1, 1), 1, 0);
+    for answer in 1..=3 {
+        assert!(bench.hub.send_frame(id, &ok(answer)));
+    }
+    let client = bench.hear(id);
+    let ops = client.received.iter().map(|received| match received {
+        client::Received::Frame(frame) => format!("{} {}", frame["op"], frame["id"]),
+        other => format!("{other:?}"),
+    });
+    assert_eq!(ops.collect::<Vec<_>>(), ["\"ok\" 1", "\"ok\" 2", "\"ok\" 3", "\"delivery\" null"]);
+}
+
+#[test]
+fn a_control_lane_that_overflows_is_reported_once_and_still_takes_the_close() {
+    let mut bench = Bench::new();
+    let id = bench.bound("p");
+    let mut sent = 0;
+    while bench.hub.queued(id) <= SETTINGS.control_bytes {
+        assert!(bench.hub.send_frame(id, &ok(sent)));
+        sent += 1;
+    }
+    assert_eq!(bench.hub.take_overflown(), [id]);
+    assert!(bench.hub.send_frame(id, &Frame::close(4002, "too slow", 100, true)));
+    assert!(bench.hub.take_overflown().is_empty());
+    while bench.hub.send_frame(id, &ok(sent)) {}
+    assert!(bench.hub.queued(id) < 2 * SETTINGS.control_bytes + 100);
+    bench.hub.finish(id, 4002, "too slow");
+    let client = bench.hear(id);
+    assert_eq!(client.frames("close").len(), 1);
+    assert_eq!(client.received.last(), Some(&client::Received::Close(4002)));
+}
+
+#[test]
+fn a_lone_frame_over_the_bound_does_not_end_a_link_that_reads() {
+    let mut bench = Bench::new();
+    let id = bench.bound("p");
+    let page = Frame::page(1, "conv:1", 1, &[sized(1, 1, 10_000)], false, 1, 0, "e").expect("deliveries");
+    assert!(bench.hub.send_frame(id, &page));
+    assert!(bench.hub.take_overflown().is_empty());
+    assert_eq!(bench.hear(id).frames("page").len(), 1);
+}
+
+#[test]
+fn a_link_that_is_gone_is_not_reported_as_overflown() {
+    let mut bench = Bench::new();
+    let id = bench.bound("p");
+    while bench.hub.send_frame(id, &ok(1)) {}
+    bench.hub.close(id);
+    assert!(bench.hub.take_overflown().is_empty());
+    assert_eq!(bench.hub.stats(), Default::default());
+}
+
+// ------------------------------------------------------------------------------------------------------- pull links
+
+fn record(message: &str) -> Vec<u8> {
+    [&(message.len() as u16 | 0x4000).to_be_bytes()[..], message.as_bytes()].concat()
+}
+
+#[test]
+fn a_pull_link_reads_and_gives_whole_records() {
+    let mut bench = Bench::new();
+    let id = bench.hub.open_link().expect("there are ids");
+    let stream = [record(CONNECT), record(&publish(2, 1, 1))].concat();
+    let mut events = Vec::new();
+    for byte in stream {
+        events.extend(bench.feed_link(id, &[byte]));
+    }
+    assert_eq!(names(&events), ["connect 1"]);
+    assert_eq!(names(&bench.bind(id, "p")), ["publish 2 0"]);
+    bench.hub.send_frame(id, &ok(1));
+    bench.hub.send_frame(id, &ok(2));
+    assert!(!bench.hub.is_dirty(), "flush is for transports");
+    let mut out = Vec::new();
+    bench.hub.take(id, 1, &mut out);
+    assert_eq!(out, [&[18], &br#"{"op":"ok","id":1}"#[..]].concat());
+    out.clear();
+    bench.hub.take(id, 1_000, &mut out);
+    assert_eq!(out, [&[18], &br#"{"op":"ok","id":2}"#[..]].concat());
+    assert_eq!(bench.hub.queued(id), 0);
+}
+
+#[test]
+fn a_pull_link_shares_frames_with_links_over_websocket() {
+    let mut bench = Bench::new();
+    let (pull, link) = (bench.pull("p"), bench.bound("q"));
+    for id in [pull, link] {
+        assert!(bench.hub.attach(id, 1, 1, 0));
+        assert_eq!(bench.hub.go_live(id, 1, 1), None);
+    }
+    let frame = delivery(1, 1);
+    assert_eq!(bench.hub.publish(1, &frame, 1, 0), 2);
+    let mut out = Vec::new();
+    bench.hub.take(pull, 1_000, &mut out);
+    assert_eq!(out[2..], *frame.payload());
+    assert_eq!(bench.hear(link).offsets(1), [1]);
+}
+
+#[test]
+fn a_record_over_64_kib_breaks_a_pull_link() {
+    let mut bench = Bench::new();
+    let id = bench.pull("p");
+    let events = bench.feed_link(id, &(65_537u32 | 0x8000_0000).to_be_bytes());
+    assert!(matches!(&events[..], [Event::Broken(breach)] if breach.layer == Layer::Wire && breach.code == 1009));
+    assert!(!bench.hub.send_frame(id, &ok(1)));
+}
+
+#[test]
+fn a_finished_pull_link_gives_its_control_lane_and_takes_no_more() {
+    let mut bench = Bench::new();
+    let id = bench.pull("p");
+    bench.hub.attach(id, 1, 1, 0);
+    bench.hub.go_live(id, 1, 1);
+    bench.hub.publish(1, &delivery(1, 1), 1, 0);
+    bench.hub.send_frame(id, &ok(1));
+    assert!(bench.hub.finish(id, 1001, ""));
+    assert!(!bench.hub.send_frame(id, &ok(2)));
+    let mut out = Vec::new();
+    bench.hub.take(id, 1_000, &mut out);
+    assert_eq!(out, [&[18], &br#"{"op":"ok","id":1}"#[..]].concat());
+    assert!(bench.hub.close(id));
+    assert_eq!(bench.hub.stats(), Default::default());
+}
