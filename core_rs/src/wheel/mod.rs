@@ -1,0 +1,218 @@
+//! Timers: a hashed timing wheel (Varghese and Lauck, 1987, scheme 6). Setting, moving and cancelling take constant time.
+//!
+//! Time is cut into ticks, and a timer waits in the slot of its deadline's tick, modulo the number of slots; whatever is
+//! further away than one revolution is passed by until its turn. A tick is looked at when it is over, so that no timer
+//! fires early and each is touched once per revolution. Only floor, subtraction and division stand between a time and its
+//! tick, and rounding keeps each of them monotone: comparing ticks never contradicts comparing times.
+use slab::Slab;
+use std::collections::HashMap;
+
+const SLOTS: usize = 2048;
+const NONE: u32 = u32::MAX;
+
+/// A timer: links to its neighbours in its slot, and to the next timer of the same key.
+#[derive(Debug)]
+struct Timer {
+    key: u64,
+    kind: u32,
+    deadline: f64,
+    tick: u64,
+    before: u32,
+    after: u32,
+    sibling: u32,
+}
+
+/// One timer per (key, kind). Times are seconds of the caller's clock.
+#[derive(Debug)]
+pub struct Wheel {
+    origin: f64,
+    tick: f64,
+    /// The tick that is not over yet; all before it were looked at.
+    current: u64,
+    slots: Vec<u32>,
+    timers: Slab<Timer>,
+    /// First timer of each key. A key has few kinds, so a list does.
+    keys: HashMap<u64, u32>,
+    /// Tick of the earliest timer, while it is known.
+    earliest: Option<u64>,
+}
+
+impl Wheel {
+    /// `now` and `tick` in seconds; `tick` is above 0. No time before `now` is ever given.
+    pub fn new(now: f64, tick: f64) -> Self {
+        Self {
+            origin: now,
+            tick,
+            current: 0,
+            slots: vec![NONE; SLOTS],
+            timers: Slab::new(),
+            keys: HashMap::new(),
+            earliest: None,
+        }
+    }
+
+    /// Sets or moves the timer of (`key`, `kind`). A deadline that has passed fires with the tick that is not over yet.
+    pub fn set(&mut self, key: u64, kind: u32, deadline: f64) {
+        let tick = self.tick_of(deadline).max(self.current);
+        let index = match self.find(key, kind) {
+            Some(index) => {
+                self.unlink(index);
+                index
+            }
+            None => {
+                let sibling = self.keys.get(&key).copied().unwrap_or(NONE);
+                let timer = Timer { key, kind, deadline, tick, before: NONE, after: NONE, sibling };
+                let index = self.timers.insert(timer) as u32;
+                self.keys.insert(key, index);
+                index
+            }
+        };
+        let slot = Self::slot_of(tick);
+        let head = std::mem::replace(&mut self.slots[slot], index);
+        if head != NONE {
+            self.timers[head as usize].before = index;
+        }
+        let timer = &mut self.timers[index as usize];
+        (timer.deadline, timer.tick, timer.before, timer.after) = (deadline, tick, NONE, head);
+        if self.timers.len() == 1 || self.earliest.is_some_and(|earliest| tick < earliest) {
+            self.earliest = Some(tick);
+        }
+    }
+
+    /// Whether there was one.
+    pub fn cancel(&mut self, key: u64, kind: u32) -> bool {
+        let Some(index) = self.find(key, kind) else { return false };
+        self.unlink(index);
+        self.forget(index);
+        true
+    }
+
+    /// How many there were.
+    pub fn cancel_all(&mut self, key: u64) -> usize {
+        let mut index = self.keys.remove(&key).unwrap_or(NONE);
+        let mut cancelled = 0;
+        while index != NONE {
+            self.unlink(index);
+            index = self.timers.remove(index as usize).sibling;
+            cancelled += 1;
+        }
+        cancelled
+    }
+
+    /// (key, kind) of every timer whose deadline has passed, in order of deadline: never early, at most one tick late.
+    pub fn expire(&mut self, now: f64) -> Vec<(u64, u32)> {
+        let target = self.tick_of(now);
+        let mut due = Vec::new();
+        for tick in self.current..target.min(self.current.saturating_add(SLOTS as u64)) {
+            let mut index = self.slots[Self::slot_of(tick)];
+            while index != NONE {
+                let timer = &self.timers[index as usize];
+                let after = timer.after;
+                if timer.tick < target {
+                    due.push((timer.deadline, timer.key, timer.kind));
+                    self.unlink(index);
+                    self.forget(index);
+                }
+                index = after;
+            }
+        }
+        self.current = self.current.max(target);
+        due.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then_with(|| (a.1, a.2).cmp(&(b.1, b.2))));
+        due.into_iter().map(|(_, key, kind)| (key, kind)).collect()
+    }
+
+    /// When to call `expire` next: not before the earliest deadline, at most one tick after it. None without timers.
+    pub fn next_expiry(&mut self) -> Option<f64> {
+        if self.timers.is_empty() {
+            return None;
+        }
+        let earliest = match self.earliest {
+            Some(earliest) => earliest,
+            None => self.find_earliest(),
+        };
+        self.earliest = Some(earliest);
+        let mut time = self.origin + (earliest + 1) as f64 * self.tick;
+        while self.tick_of(time) <= earliest {
+            time += time.abs() * f64::EPSILON; // the product was rounded down, into the tick itself
+        }
+        Some(time)
+    }
+
+    pub fn len(&self) -> usize {
+        self.timers.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.timers.is_empty()
+    }
+
+    fn tick_of(&self, time: f64) -> u64 {
+        ((time - self.origin) / self.tick).floor() as u64
+    }
+
+    fn slot_of(tick: u64) -> usize {
+        (tick % SLOTS as u64) as usize
+    }
+
+    fn find(&self, key: u64, kind: u32) -> Option<u32> {
+        let mut index = self.keys.get(&key).copied().unwrap_or(NONE);
+        while index != NONE {
+            let timer = &self.timers[index as usize];
+            if timer.kind == kind {
+                return Some(index);
+            }
+            index = timer.sibling;
+        }
+        None
+    }
+
+    /// The nearest slot with a timer of this revolution has it; without one, all timers are far away.
+    fn find_earliest(&self) -> u64 {
+        let mut nearest = u64::MAX;
+        for tick in self.current..self.current + SLOTS as u64 {
+            let mut index = self.slots[Self::slot_of(tick)];
+            while index != NONE {
+                let timer = &self.timers[index as usize];
+                nearest = nearest.min(timer.tick);
+                index = timer.after;
+            }
+            if nearest == tick {
+                break;
+            }
+        }
+        nearest
+    }
+
+    /// Takes a timer out of its slot.
+    fn unlink(&mut self, index: u32) {
+        let &Timer { tick, before, after, .. } = &self.timers[index as usize];
+        if before == NONE {
+            self.slots[Self::slot_of(tick)] = after;
+        } else {
+            self.timers[before as usize].after = after;
+        }
+        if after != NONE {
+            self.timers[after as usize].before = before;
+        }
+        if self.earliest == Some(tick) {
+            self.earliest = None;
+        }
+    }
+
+    /// Drops an unlinked timer and takes it off the list of its key.
+    fn forget(&mut self, index: u32) {
+        let Timer { key, sibling, .. } = self.timers.remove(index as usize);
+        let first = self.keys.get(&key).copied().unwrap_or(NONE);
+        if first != index {
+            let mut brother = first;
+            while self.timers[brother as usize].sibling != index {
+                brother = self.timers[brother as usize].sibling;
+            }
+            self.timers[brother as usize].sibling = sibling;
+        } else if sibling == NONE {
+            self.keys.remove(&key);
+        } else {
+            self.keys.insert(key, sibling);
+        }
+    }
+}
