@@ -126,9 +126,31 @@ async def test_a_long_path_gets_its_socket_elsewhere(short_tmp: Path, postgres_b
     await server.start()
     try:
         assert await _query(server.dsn, "SELECT 1") == 1
-        assert data.name not in server.dsn
+        folder = Path(json.loads((server.home / "access.json").read_text())["socket_folder"])
+        assert not folder.is_relative_to(data)
+        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+        await server.stop()
+        assert not folder.exists()
+        await server.start()
+        assert await _query(server.dsn, "SELECT 1") == 1
     finally:
         await server.stop()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make a folder of somebody else's")
+async def test_a_socket_folder_that_somebody_else_made_is_refused(
+    short_tmp: Path, postgres_binaries: PostgresBinaries
+) -> None:
+    server = EmbeddedPostgres(short_tmp / ("long" * 30), postgres_binaries)
+    await server.start()
+    await server.stop()
+    folder = Path(json.loads((server.home / "access.json").read_text())["socket_folder"])
+    folder.mkdir()
+    try:
+        with pytest.raises(SetupError, match=f"{folder} belongs to somebody else"):
+            await server.start()
+    finally:
+        folder.rmdir()
 
 
 async def test_a_start_broken_off_while_making_the_cluster_is_begun_again(

@@ -526,13 +526,17 @@ async def test_a_commit_that_no_standby_confirmed_is_not_acknowledged_before_one
     await _create_ledger(pool)
     operator = await asyncpg.connect(own_server.superuser_dsn)
 
-    async def waiting() -> list[int]:
-        rows = await operator.fetch("SELECT pid FROM pg_stat_activity WHERE wait_event = 'SyncRep'")
-        return [row["pid"] for row in rows]
-
-    async def until_waiting() -> None:
+    async def waits_for_standby(*, other_than: int = 0) -> int:
+        """Process id of a server process of the pool whose COMMIT waits."""
         async with asyncio.timeout(10):
-            while not await waiting():
+            while True:
+                pid = await operator.fetchval(
+                    "SELECT pid FROM pg_stat_activity"
+                    " WHERE wait_event = 'SyncRep' AND application_name = 'chiron' AND pid <> $1",
+                    other_than,
+                )
+                if pid is not None:
+                    return int(pid)
                 await asyncio.sleep(0.01)
 
     await operator.execute("ALTER SYSTEM SET synchronous_standby_names = 'absent'")
@@ -542,10 +546,10 @@ async def test_a_commit_that_no_standby_confirmed_is_not_acknowledged_before_one
             await asyncio.sleep(0.01)
     unit = Unit(1)
     task = asyncio.create_task(pool.run(unit.work, landed=unit.landed))
-    await until_waiting()
+    first = await waits_for_standby()
     # PostgreSQL answers this with COMMIT and a warning, as if all were well.
-    await operator.execute("SELECT pg_cancel_backend($1)", (await waiting())[0])
-    await until_waiting()
+    await operator.execute("SELECT pg_cancel_backend($1)", first)
+    await waits_for_standby(other_than=first)
     assert not task.done(), "acknowledged although no standby has it"
     await operator.execute("ALTER SYSTEM RESET synchronous_standby_names")
     await operator.execute("SELECT pg_reload_conf()")

@@ -8,6 +8,7 @@ import subprocess
 import sys
 
 import pytest
+
 from chiron.server.platform.crashpoint import VARIABLE
 
 PROGRAM = """
