@@ -61,10 +61,14 @@ async def answer(call: asyncio.Future[Ack]) -> Ack | str:
 
 
 async def backends_waiting(office: Office) -> list[int]:
-    rows = await office.fetch(
-        "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-    )
-    return [row["pid"] for row in rows]
+    """Process ids of those that wait for a lock, once there are any."""
+    async with asyncio.timeout(10):
+        while True:
+            rows = await office.fetch(
+                "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+            )
+            if rows:
+                return [row["pid"] for row in rows]
 
 
 # --- locks ------------------------------------------------------------------------------------------------------------
@@ -131,8 +135,7 @@ async def test_stop_waits_for_what_a_lock_holds_up(office: Office) -> None:
     room = await office.room(anna, bert, committer=committer)
     async with holding(office, "SELECT FROM conversation WHERE id = $1 FOR UPDATE", room):
         call = asyncio.ensure_future(committer.append(text_entry(room, anna, ulid(), "x")))
-        while not await backends_waiting(office):
-            pass
+        await backends_waiting(office)
         stopping = asyncio.ensure_future(committer.stop())
         await asyncio.sleep(0)
         assert not stopping.done()
@@ -183,9 +186,7 @@ async def test_a_server_process_killed_within_a_batch_leaves_nothing_half_done(o
     entries = [text_entry(room, anna, ulid(), str(n)) for n in range(50)]
     async with holding(office, "SELECT FROM conversation WHERE id = $1 FOR UPDATE", room) as holder:
         calls = [asyncio.ensure_future(committer.append(entry, run=run)) for entry in entries]
-        while not (waiting := await backends_waiting(office)):
-            pass
-        for pid in waiting:
+        for pid in await backends_waiting(office):
             await holder.execute("SELECT pg_terminate_backend($1)", pid)
         answers = [await answer(call) for call in calls]
     assert answers == ["unavailable"] + ["after_failed"] * 49, "nothing was acknowledged"
@@ -267,8 +268,9 @@ async def test_a_batch_in_doubt_is_settled_before_anything_else_is_written(offic
             ]
             return all(isinstance(got, Ack) for got in answers)
 
-        while not await send_again():
-            pass
+        async with asyncio.timeout(30):
+            while not await send_again():
+                pass
         assert [got.duplicate for got in answers[:3] if isinstance(got, Ack)] == [arrives] * 3
         assert [call[1].offset for call in publisher.calls][:4] == [2, 3, 4, 5], "delivered in order, and all of it"
         await committer.stop()
