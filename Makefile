@@ -9,17 +9,17 @@ export PYTHONDONTWRITEBYTECODE := 1
 RUST_SOURCES := Cargo.toml Cargo.lock core_rs/Cargo.toml core_rs/build.rs $(shell find core_rs/src -name '*.rs')
 WEB_SOURCES := $(shell find web -type f -not -path '*/node_modules/*' 2>/dev/null)
 
-.PHONY: help setup run test lint format lock clean web system-packages
+.PHONY: help setup run test lint format lock clean web run-packages test-packages
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | sort | expand -t 20
 
 setup: $(VENV)/.extension ## Python environment and compiled extension; starts nothing
 
-run: setup web system-packages ## set up everything and serve, with demo data
+run: run-packages setup web ## set up everything and serve, with demo data
 	$(BIN)/chiron serve --demo
 
-test: setup web system-packages ## every test
+test: test-packages setup web ## every test
 	cargo test --workspace --locked --quiet
 	cd web && npm test --silent
 	$(BIN)/pytest
@@ -64,3 +64,24 @@ $(VENV)/.environment: requirements.lock
 $(VENV)/.extension: $(VENV)/.environment pyproject.toml $(RUST_SOURCES)
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
+
+# What Debian's images lack: libraries of the embedded PostgreSQL, and the browser that the tests drive.
+DEBIAN_RUN := libssl3 libxml2 libgssapi-krb5-2 liblz4-1 libzstd1 tzdata
+DEBIAN_TEST := $(DEBIAN_RUN) chromium
+
+define install-debian
+@if command -v dpkg-query >/dev/null; then \
+	missing=$$(for name in $(1); do dpkg-query -W -f='$${Status}' $$name 2>/dev/null | grep -q '^install ok installed' || echo $$name; done); \
+	if [ -n "$$missing" ]; then \
+		if [ "$$(id -u)" = 0 ]; then run=; elif sudo -n true 2>/dev/null; then run=sudo; else \
+			echo "Please install: apt-get install --no-install-recommends" $$missing; exit 1; fi; \
+		$$run apt-get update -qq && DEBIAN_FRONTEND=noninteractive $$run apt-get install -y -qq --no-install-recommends $$missing >/dev/null; \
+	fi; \
+fi
+endef
+
+run-packages:
+	$(call install-debian,$(DEBIAN_RUN))
+
+test-packages:
+	$(call install-debian,$(DEBIAN_TEST))

@@ -30,6 +30,7 @@ import secrets
 import shutil
 import signal
 import socket
+import stat
 import subprocess
 import tempfile
 import time
@@ -211,9 +212,18 @@ class EmbeddedPostgres:
         if self._access is None:
             self._access = _read_access(access_file)
         for folder in (self.home / "log", Path(self._access.socket_folder)):
-            if not folder.exists():
-                folder.mkdir(mode=0o700)
-                give(folder, self._account)
+            self._provide_folder(folder)
+
+    def _provide_folder(self, folder: Path) -> None:
+        """A private folder of the server's account; the one for sockets may be where everybody can make folders."""
+        try:
+            folder.mkdir(mode=0o700)
+            give(folder, self._account)
+        except FileExistsError:
+            owner = self._account.uid if self._account is not None else os.geteuid()
+            status = folder.lstat()
+            if not stat.S_ISDIR(status.st_mode) or status.st_uid != owner:
+                raise SetupError(f"{folder} belongs to somebody else. Remove it and start again.") from None
 
     async def _initialize(self, access_file: Path) -> None:
         available = await self.binaries.major_version(self._account)
@@ -390,6 +400,10 @@ class EmbeddedPostgres:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, number)
             await until(lambda: not self.running, patience)
+        if self._access is not None and not self._access.socket_folder.startswith(str(self.home)):
+            # Not empty means that the server is still there, whatever it was sent.
+            with contextlib.suppress(OSError):
+                os.rmdir(self._access.socket_folder)
         self._lock.release()
 
 

@@ -16,8 +16,8 @@ COLLISIONS = frozenset({"40001", "40P01"})
 """serialization_failure, deadlock_detected: the same work may succeed at once."""
 BUSY = frozenset({"53300", "53400", "57014"})
 """too_many_connections, configuration_limit_exceeded, query_canceled (by statement_timeout)."""
-DOWN = ("08", "57P", "53", "58", "25006")
-"""How the codes begin of lost connections, shutdown and crash, no disk or memory, failing files, a standby."""
+DOWN = ("08", "57P", "53", "58")
+"""How the codes begin of lost connections, shutdown and crash, no disk or memory, failing files."""
 OUR_MISTAKE = ("42", "P0")
 """Wrong SQL, or RAISE in a function of ours: the message is worth having, and quotes no row."""
 

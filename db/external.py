@@ -35,12 +35,11 @@ async def connect(dsn: str, *, timeout: float = 10.0) -> asyncpg.Connection[Any]
         ) from error
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
         raise SetupError(f"PostgreSQL at {place} is not reachable: {error}", exit_status=UNAVAILABLE) from error
-    version = connection.get_server_version()
-    if version.major < OLDEST:
-        await connection.close(timeout=timeout)
+    if connection.get_server_version().major < OLDEST:
+        version = connection.get_settings().server_version
+        connection.terminate()
         raise SetupError(
-            f"PostgreSQL at {place} is version {version.major}.{version.minor}; {OLDEST} or newer is needed.",
-            exit_status=CONFIG,
+            f"PostgreSQL at {place} is version {version}; {OLDEST} or newer is needed.", exit_status=CONFIG
         )
     return connection
 

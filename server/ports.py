@@ -267,9 +267,11 @@ class Page:
 class Run:
     """Publishes of one link to one channel, in one order: once one has failed temporarily, those behind it must too.
 
-    Publishes are submitted without waiting for the one before. So that none overtakes a failed one, the authority sets
-    `failed` in the same step in which it decides that a draft of the run fails with `Unavailable`, and from then on
-    writes no other draft of the run: it fails them with `Unavailable("after_failed")`.
+    Publishes are submitted without waiting for the one before. What fails in the first step of `publish`, nothing has
+    passed yet; realtime submits no more behind it. So that nothing passes a draft that was accepted and fails later,
+    the authority sets `failed` in the same step in which it decides that it does so with `Unavailable`, and from then
+    on writes no other draft of the run: it fails them with `Unavailable("after_failed")`. `failed` is therefore not for
+    a draft that was not accepted: those before it may still be written.
     """
 
     __slots__ = ("failed",)

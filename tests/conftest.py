@@ -7,11 +7,11 @@ import os
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import asyncpg
 import pytest
+from database import MigratedDatabase
 
 from chiron.db.binaries import PostgresBinaries
 from chiron.db.embedded import EmbeddedPostgres
@@ -19,19 +19,6 @@ from chiron.db.migrate import migrate
 from chiron.db.pool import Pool
 
 _numbers = itertools.count(1)
-
-
-@dataclass(frozen=True, slots=True)
-class MigratedDatabase:
-    """A freshly migrated database of one test."""
-
-    pool: Pool
-    dsn: str
-    """By Unix socket, as the application's role."""
-    tcp_dsn: str
-    """The same by 127.0.0.1, for a proxy in between."""
-    superuser_dsn: str
-    """The same database as superuser."""
 
 
 @pytest.fixture

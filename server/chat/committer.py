@@ -114,6 +114,7 @@ class Committer:
         return await self._accept(change.conversation, change, CHANGE_SIZE, 0, None).future  # type: ignore[no-any-return]
 
     async def start(self) -> None:
+        self._draining = False
         self._loop = asyncio.create_task(self._drain(), name="committer")
 
     async def stop(self) -> None:

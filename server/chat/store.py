@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from chiron.server.ports import ChannelView, Record, Row, Tx
@@ -64,7 +65,9 @@ async def existing(tx: Tx, conversations: Collection[UUID]) -> set[UUID]:
     return {row["id"] for row in rows}
 
 
-_WRITE = """
+# Each look-up is lateral and limited: the planner may then only probe an index per row, and never reads a whole table
+# because it has misjudged the length of the arrays.
+WRITE = """
 WITH input AS MATERIALIZED (
     SELECT * FROM unnest(
         $1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::uuid[], $7::text[], $8::bytea[],
@@ -74,13 +77,14 @@ WITH input AS MATERIALIZED (
 ), judged AS MATERIALIZED (
     SELECT i.*, e.id AS old_id, e."offset" AS old_offset, e.ordinal AS old_ordinal, e.kind AS old_kind,
            e.created_at AS old_created_at, e.body_hash AS old_body_hash, e.verdict AS old_verdict,
-           e.id IS NULL AND (NOT i.as_member OR EXISTS (
-               SELECT FROM member m
-               WHERE m.conversation = i.conversation AND m.person = i.sender AND m.left_at IS NULL)) AS fresh
+           e.id IS NULL AND (m.is_member OR NOT i.as_member) AS fresh
     FROM input i LEFT JOIN LATERAL (
-        SELECT * FROM message e
-        WHERE e.conversation = i.conversation AND e.sender = i.sender AND e.client_id = i.client_id LIMIT 1
-    ) e ON true
+        SELECT * FROM message
+        WHERE conversation = i.conversation AND sender = i.sender AND client_id = i.client_id LIMIT 1
+    ) e ON true LEFT JOIN LATERAL (
+        SELECT true AS is_member FROM member
+        WHERE conversation = i.conversation AND person = i.sender AND left_at IS NULL LIMIT 1
+    ) m ON true
 ), numbered AS MATERIALIZED (
     SELECT j.position, j.id, j.conversation, j.sender, j.client_id, j.kind, j.ref, j.body, j.body_hash, j.created_at,
            j.counts, c.head + row_number() OVER rows AS "offset",
@@ -115,14 +119,9 @@ ORDER BY j.position
 """
 
 
-async def write(tx: Tx, entries: Sequence[Entry]) -> list[Written]:
-    """Give offsets to the rows that are new, in the order given, and say what became of each.
-
-    The caller holds the locks of the conversations, taken in an earlier statement: in READ COMMITTED this one then sees
-    every head and row that the holders before it have committed. No (conversation, sender, client id) comes twice.
-    """
-    rows = await tx.fetch(
-        _WRITE,
+def arguments(entries: Sequence[Entry]) -> tuple[list[Any], ...]:
+    """Of `WRITE`: a list per column."""
+    return (
         [e.id for e in entries],
         [e.conversation for e in entries],
         [e.sender for e in entries],
@@ -135,6 +134,15 @@ async def write(tx: Tx, entries: Sequence[Entry]) -> list[Written]:
         [e.counts for e in entries],
         [e.as_member for e in entries],
     )
+
+
+async def write(tx: Tx, entries: Sequence[Entry]) -> list[Written]:
+    """Give offsets to the rows that are new, in the order given, and say what became of each.
+
+    The caller holds the locks of the conversations, taken in an earlier statement: in READ COMMITTED this one then sees
+    every head and row that the holders before it have committed. No (conversation, sender, client id) comes twice.
+    """
+    rows = await tx.fetch(WRITE, *arguments(entries))
     return [_written(entry, row) for entry, row in zip(entries, rows, strict=True)]
 
 
@@ -380,7 +388,7 @@ async def is_member(tx: Tx, conversation: UUID, person: UUID) -> bool:
 
 # Member rows are taken only if they are free: this statement holds many and waits for none, so it cannot deadlock with
 # the committer, which moves a sender's own watermark.
-_MOVE_WATERMARKS = """
+MOVE_WATERMARKS = """
 WITH input AS MATERIALIZED (
     SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::bigint[]) AS i (conversation, person, received, read)
 ), free AS MATERIALIZED (
@@ -418,7 +426,7 @@ async def move_watermarks(tx: Tx, marks: Sequence[tuple[UUID, UUID, int, int]]) 
     `read` when it moved, else None.
     """
     return await tx.fetch(
-        _MOVE_WATERMARKS,
+        MOVE_WATERMARKS,
         [mark[0] for mark in marks],
         [mark[1] for mark in marks],
         [mark[2] for mark in marks],
@@ -426,7 +434,7 @@ async def move_watermarks(tx: Tx, marks: Sequence[tuple[UUID, UUID, int, int]]) 
     )
 
 
-_HEADS = """
+HEADS = """
 SELECT c.id, c.number, c.head, c.ordinal, l."offset" AS last_offset, l.sender AS last_author, l.kind AS last_kind,
        l.created_at AS last_time, l.last_text, m.people, m.floors, m.unread, m.received, m.read
 FROM unnest($1::uuid[]) AS k (id) JOIN conversation c ON c.id = k.id
@@ -445,4 +453,4 @@ LEFT JOIN LATERAL (
 
 async def heads(tx: Tx, conversations: Collection[UUID], preview: int) -> Sequence[Row]:
     """A row per conversation with members: its head, its newest record, and columns of arrays, one slot a member."""
-    return await tx.fetch(_HEADS, list(conversations), preview)
+    return await tx.fetch(HEADS, list(conversations), preview)

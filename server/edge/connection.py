@@ -23,8 +23,8 @@ _NOTSENT_LOWAT_OPTION = getattr(socket, "TCP_NOTSENT_LOWAT", {"linux": 25, "darw
 _NOTSENT_LOWAT = 16_384
 """Bytes that the kernel takes ahead of the network. Without it the kernel takes megabytes for a peer that never reads,
 and a slow reader is not seen."""
-_RESPONSE_MARK = 65_536
-"""A pipelined request waits until fewer bytes of the answers before it are queued."""
+_HOLD_MARK = 65_536
+"""While more bytes of answers are queued, no further request (in mode `message`: no further message) is read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +113,7 @@ class TcpConnection(asyncio.BufferedProtocol):
         "_cancellable",
         "_closed",
         "_engine",
+        "_holding",
         "_http",
         "_peer_ended",
         "_phase",
@@ -152,6 +153,7 @@ class TcpConnection(asyncio.BufferedProtocol):
         self._task: asyncio.Task[None] | None = None
         self._cancellable = False
         self._postponed: list[http1.Event] = []
+        self._holding = False
         self._peer_ended = False
         self._reading = True
         self._was_link = False
@@ -252,9 +254,12 @@ class TcpConnection(asyncio.BufferedProtocol):
                 transport.write(data)
             if last:
                 self._linger()
-            elif self._postponed and self._engine.hub.queued(self.id) < _RESPONSE_MARK:
+            elif self._holding and self._engine.hub.queued(self.id) < _HOLD_MARK:
+                self._holding = False
                 events, self._postponed = self._postponed, []
-                self._on_http(events, self._engine.now())
+                self._set_reading(True)
+                if self._phase is Phase.HTTP:
+                    self._on_http(events, self._engine.now())
         except BaseException as error:
             self._fail(error)
 
@@ -317,6 +322,8 @@ class TcpConnection(asyncio.BufferedProtocol):
         frames = [event for event in events if not isinstance(event, _ENDINGS)] if ending else events
         if frames:
             self._service.websocket.links.received(self.id, frames)
+            if self._service.websocket.mode == "message" and self._engine.hub.queued(self.id) >= _HOLD_MARK:
+                self._hold()
         for event in ending:
             if isinstance(event, Broken):
                 _log.debug("broken", layer=event.layer, reason=event.reason, address=self._address)
@@ -350,7 +357,7 @@ class TcpConnection(asyncio.BufferedProtocol):
                     self._finish()
         if self._phase is Phase.HTTP:
             self._arm()
-            self._set_reading(not (http.paused or self._postponed))
+            self._set_reading(not (http.paused or self._holding))
 
     def _on_request(self, event: http1.Request, now: float) -> None:
         request = Request(
@@ -393,9 +400,9 @@ class TcpConnection(asyncio.BufferedProtocol):
         self._send(http.to_send(now))
         if http.state is http1.State.CLOSED:
             self._finish()
-        elif following and engine.hub.queued(self.id) >= _RESPONSE_MARK:
+        elif engine.hub.queued(self.id) >= _HOLD_MARK:
             self._postponed = following
-            self._set_reading(False)
+            self._hold()
         else:
             self._on_http(following, now)
 
@@ -480,6 +487,11 @@ class TcpConnection(asyncio.BufferedProtocol):
     def _send(self, data: bytes) -> None:
         self._engine.hub.send(self.id, data)
         self._engine.wake()
+
+    def _hold(self) -> None:
+        """Read no more until `write` has brought most of the queue out."""
+        self._holding = True
+        self._set_reading(False)
 
     def _set_reading(self, reading: bool) -> None:
         if reading is self._reading or self._transport.is_closing():

@@ -120,18 +120,24 @@ class Channels:
             raise Refused("not_found", what="channel")
         return authority
 
-    async def attach(self, link: int, principal: Principal, event: Attach, answer: Callable[[Frame], None]) -> None:
-        """Attach and catch up. `answer` is called once, before the first delivery; raises until then.
+    def begin(self, link: int, principal: Principal, event: Attach) -> Attachment:
+        """Take an `attach` in the order in which it came; from here on it stands in the place of an older one.
 
-        Raises Refused invalid when the generation is not newer, or no longer the newest when the log was read.
+        Raises Refused invalid when the generation is not newer.
         """
-        channel = Channel.parse(event.channel)
-        held = self._hold(link, principal, channel, event.generation)
+        return self._hold(link, principal, Channel.parse(event.channel), event.generation)
+
+    async def attach(self, held: Attachment, event: Attach, answer: Callable[[Frame], None]) -> None:
+        """Look the channel up and catch up with it. `answer` is called once, before the first delivery.
+
+        Until then errors are raised: Refused invalid when the attachment was ended meanwhile by `detach` or a newer
+        `attach`, and what the authority raises.
+        """
         outcome: Outcome
         origin = None
         try:
             async with self._reads:
-                view = await self.authority(channel).view(principal, channel.target)
+                view = await self.authority(held.channel).view(held.principal, held.channel.target)
                 outcome, after = resume(view, self._epoch, event.epoch, event.after)
                 if outcome == "complete":
                     self._enter(held, view, after)
@@ -225,6 +231,7 @@ class Channels:
             if older.generation >= generation:
                 raise Refused("invalid", field="gen", reason=f"attached as {older.generation} already")
             older.ended = Refused("invalid", field="gen", reason="attached again since")
+            self._leave(older)
         elif len(held) >= CHANNELS:
             raise Refused("invalid", field="channel", reason=f"a link has at most {CHANNELS} channels")
         held[channel] = attachment = Attachment(link, principal, channel, generation)

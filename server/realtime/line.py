@@ -10,12 +10,12 @@ is written before it was sent again.
     = next       –           blocked, if refused          limited (any refusal that is temporary)
     > next       blocked     unchanged                    after_failed
     > next       open        unchanged                    protocol (a gap)
-    any ≥ next   run failed  unchanged                    after_failed
+    any ≥ next   failing     unchanged                    after_failed
 
 `next` is the lowest `n` that was neither decided nor submitted. When a temporary failure of `n` is answered, `next`
-falls back to `n`, the line is blocked and a new `ports.Run` begins. Between the failure in the authority and its
-answer, the line knows of it by `Run.failed` only; whoever arrives then is behind the failure. What was submitted in an
-older run fails with it and moves nothing: its `n` will be sent again.
+falls back to `n`, the line is blocked and a new `ports.Run` begins. Until then the line is failing: the authority has
+said so by `Run.failed`, or the answer waits for those before it; whoever arrives then is behind the failure. What is of
+an older run fails with it and moves nothing: its `n` will be sent again.
 """
 
 from __future__ import annotations
@@ -45,13 +45,15 @@ class Place(Generic[T]):
 class Line(Generic[T]):
     """`T` is what the caller answers with; the line only orders it."""
 
-    __slots__ = ("_blocked", "_decided", "_next", "_places", "_run")
+    __slots__ = ("_blocked", "_decided", "_failing", "_next", "_places", "_run")
 
     def __init__(self) -> None:
         self._next = 1
         self._decided = 0
         """Highest `n` that was answered for good; those between it and `next` are in flight."""
         self._blocked = False
+        self._failing = False
+        """A temporary failure of the run was learned of and not yet answered."""
         self._run = Run()
         self._places: deque[Place[T]] = deque()
 
@@ -64,7 +66,7 @@ class Line(Generic[T]):
             if n > self._decided:
                 refusal = Unavailable("busy")
             return self._join(Place(n, Run(), counts=False)), refusal
-        if self._run.failed or (n > self._next and self._blocked):
+        if self._failing or self._run.failed or (n > self._next and self._blocked):
             return self._join(Place(n, self._run, counts=False)), Unavailable("after_failed")
         if n > self._next:
             gap = Refused("protocol", reason=f"n is {n} where {self._next} comes next")
@@ -76,12 +78,16 @@ class Line(Generic[T]):
         self._next = n + 1
         return self._join(Place(n, self._run, counts=True)), refusal
 
+    def passes_failure(self, place: Place[T]) -> bool:
+        """Whether something before it has failed between its arrival and now, when it is about to be submitted."""
+        return place.counts and (place.run is not self._run or self._failing)
+
     def settle(self, place: Place[T], answer: T, *, failed: bool) -> list[T]:
         """The answers that may leave now, in order. `failed`: temporarily; call it in the step that learns of it."""
         place.answer = answer
         place.failed = failed
-        if failed and place.counts:
-            place.run.failed = True
+        if failed and place.counts and place.run is self._run:
+            self._failing = True
         leaving: list[T] = []
         while self._places and (answered := self._places[0].answer) is not None:
             leaving.append(answered)
@@ -98,6 +104,7 @@ class Line(Generic[T]):
         if place.failed:
             self._next = place.n
             self._blocked = True
+            self._failing = False
             self._run = Run()
         else:
             self._decided = place.n

@@ -363,15 +363,21 @@ class Links:
 
     def _attach(self, link: Link, event: Attach) -> None:
         pending = self._begin(link, event.id)
-        if pending is not None:
+        if pending is None:
+            return
+        try:
+            held = self._channels.begin(link.id, link.who(), event)
+        except ChironError as error:
+            self._answer(link, pending, self._failures.frame(event.id, error))
+            return
 
-            def answer(frame: Frame) -> None:
-                self._answer(link, pending, frame)
+        def answer(frame: Frame) -> None:
+            self._answer(link, pending, frame)
 
-            async def work() -> None:
-                await self._channels.attach(link.id, link.who(), event, answer)
+        async def work() -> None:
+            await self._channels.attach(held, event, answer)
 
-            pending.task = self._spawn(self._until_answered(link, pending, work, "attach"), link)
+        pending.task = self._spawn(self._until_answered(link, pending, work, "attach"), link)
 
     def _detach(self, link: Link, event: Detach) -> None:
         pending = self._begin(link, event.id)
@@ -479,6 +485,9 @@ class Links:
         authority: ChannelAuthority,
         draft: Draft,
     ) -> None:
+        if line.passes_failure(place):
+            self._settle(link, line, place, pending, Unavailable("after_failed"))
+            return
         try:
             ack = await authority.publish(draft)
         except asyncio.CancelledError:

@@ -86,6 +86,10 @@ class Proxy:
         if fate is Fate.CUT:
             self.cut()
 
+    def let_others_pass(self, direction: Direction) -> None:
+        """What is held stays held until the next `apply`; all else passes."""
+        self._lanes[direction].fate = Fate.PASS
+
     def cut(self) -> None:
         """Reset every connection now; later ones live."""
         for writer in list(self._writers):
@@ -108,12 +112,13 @@ class Proxy:
 
     # --- pumping ---------------------------------------------------------------------------------------------------
 
-    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.accepted += 1
-        task = asyncio.current_task()
-        assert task is not None
+        task = asyncio.create_task(self._join(reader, writer))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+    async def _join(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             behind_reader, behind_writer = await asyncio.open_connection(*self._target)
         except OSError:

@@ -1,3 +1,5 @@
+"""A labelled crash point kills as a power cut does, and only where it was asked to."""
+
 from __future__ import annotations
 
 import os
@@ -5,34 +7,37 @@ import signal
 import subprocess
 import sys
 
-from chiron.server.platform import crashpoint
+import pytest
 
-REACH_THRICE = """
-from chiron.server.platform import crashpoint
-for time in range(3):
-    crashpoint.reach("committer.before_ack")
-    crashpoint.reach("committer.after_commit")
-    print(time, flush=True)
+from chiron.server.platform.crashpoint import VARIABLE
+
+PROGRAM = """
+from chiron.server.platform.crashpoint import reach
+for _ in range(3):
+    reach("before")
+    print("passed", flush=True)
+    reach("after")
 """
 
 
-def run(setting: str) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, crashpoint.VARIABLE: setting}
-    return subprocess.run(
-        [sys.executable, "-c", REACH_THRICE], env=environment, capture_output=True, text=True, timeout=60, check=False
+@pytest.mark.parametrize(
+    ("armed", "passed", "status"),
+    [
+        ("", 3, 0),
+        ("elsewhere", 3, 0),
+        ("before", 0, -signal.SIGKILL),
+        ("before:3", 2, -signal.SIGKILL),
+        ("after:2", 2, -signal.SIGKILL),
+        ("elsewhere:1,after", 1, -signal.SIGKILL),
+        ("before:4", 3, 0),
+    ],
+)
+def test_the_nth_reach_kills(armed: str, passed: int, status: int) -> None:
+    result = subprocess.run(
+        [sys.executable, "-c", PROGRAM],
+        env={**os.environ, VARIABLE: armed},
+        capture_output=True,
+        text=True,
+        check=False,
     )
-
-
-def test_the_process_dies_by_sigkill_where_it_was_told_to() -> None:
-    ended = run("committer.before_ack:2")
-    assert (ended.returncode, ended.stdout) == (-signal.SIGKILL, "0\n")
-
-
-def test_without_a_setting_nothing_happens() -> None:
-    ended = run("")
-    assert (ended.returncode, ended.stdout) == (0, "0\n1\n2\n")
-
-
-def test_several_labels_may_be_armed() -> None:
-    ended = run("committer.before_ack:3,committer.after_commit")
-    assert (ended.returncode, ended.stdout) == (-signal.SIGKILL, "")
+    assert (result.stdout.count("passed"), result.returncode) == (passed, status)

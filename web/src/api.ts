@@ -1,0 +1,76 @@
+/** The REST routes that the page uses: accounts. Everything else travels on the link. */
+
+import { Refusal } from "./errors";
+import { ProtocolError, read, type SessionDocument } from "./protocol";
+
+type Fetch = (input: string, init: RequestInit) => Promise<Response>;
+
+const TIMEOUT = 15_000;
+
+export class Api {
+  constructor(private readonly fetch: Fetch = (input, init) => globalThis.fetch(input, init)) {}
+
+  async signUp(account: { email: string; password: string; name: string }, device: string): Promise<SessionDocument> {
+    const { timeZone, locale } = Intl.DateTimeFormat().resolvedOptions();
+    return read.session(await this.send("POST", "/v1/people", { ...account, locale, zone: timeZone, device }));
+  }
+
+  async signIn(account: { email: string; password: string }, device: string): Promise<SessionDocument> {
+    return read.session(await this.send("POST", "/v1/logins", { ...account, device }));
+  }
+
+  async refresh(refreshToken: string): Promise<SessionDocument> {
+    return read.session(await this.send("POST", "/v1/logins/refresh", { refresh_token: refreshToken }));
+  }
+
+  async signOut(accessToken: string): Promise<void> {
+    await this.send("DELETE", "/v1/logins/current", undefined, accessToken);
+  }
+
+  /** @throws Refusal with the code of the problem document (RFC 9457), or `network`. */
+  private async send(method: string, path: string, body?: object, token?: string): Promise<unknown> {
+    const headers: Record<string, string> = { Accept: "application/json" };
+    if (body) headers["Content-Type"] = "application/json";
+    if (token) headers["Authorization"] = `Bearer ${token}`;
+    let response: Response;
+    let content: unknown;
+    try {
+      response = await this.fetch(path, {
+        method,
+        headers,
+        ...(body ? { body: JSON.stringify(body) } : {}),
+        credentials: "omit",
+        cache: "no-store",
+        signal: AbortSignal.timeout(TIMEOUT),
+      });
+      const text = await response.text();
+      content = text === "" ? undefined : parsed(text);
+    } catch {
+      throw new Refusal("network", {}, true);
+    }
+    if (response.ok) return content;
+    throw refusal(response, content);
+  }
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text;
+  }
+}
+
+function refusal(response: Response, content: unknown): Refusal {
+  const seconds = Number(response.headers.get("Retry-After") ?? Number.NaN);
+  const retryAfter = Number.isFinite(seconds) ? seconds * 1000 : null;
+  const temporary = response.status === 429 || response.status >= 500;
+  try {
+    const { code, params } = read.problem(content);
+    return new Refusal(code, params, temporary, retryAfter);
+  } catch (error) {
+    if (!(error instanceof ProtocolError)) throw error;
+    // A proxy between here and the server answered: all it says is the status.
+    return new Refusal(temporary ? "network" : "bad_request", { status: response.status }, temporary, retryAfter);
+  }
+}

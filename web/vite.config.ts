@@ -1,0 +1,22 @@
+import { defineConfig } from "vitest/config";
+
+/** Where `npm run dev` sends requests: the address that `make run` prints. */
+const server = "http://127.0.0.1:8080";
+
+export default defineConfig({
+  build: {
+    outDir: "../core_rs/python/chiron/_web",
+    emptyOutDir: true,
+    target: "es2022",
+    // The content security policy has no `data:` and no inline code: every asset is a file of its own.
+    assetsInlineLimit: 0,
+    modulePreload: { polyfill: false },
+  },
+  server: {
+    proxy: {
+      "/v1": { target: server, ws: true },
+      "/.well-known": { target: server },
+    },
+  },
+  test: { include: ["tests/**/*.test.ts"], environment: "node" },
+});
