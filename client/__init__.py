@@ -1,0 +1,38 @@
+"""The asyncio client of Chiron: REST operations and a realtime link that keeps itself open.
+
+api = Api("http://127.0.0.1:8080")
+await api.log_in("ada@example.org", "…")
+conversation = await api.direct("alan@example.org")
+async with Link(api) as link:
+    channel = f"conv:{conversation['id']}"
+    link.attach(channel)
+    await link.send(channel, "Hello")
+    async for event in link.listen(channel):
+        ...
+"""
+
+from chiron.client.api import Api
+from chiron.client.errors import ClientError, LinkLost, NotReachable, ServerRefused, SignedOut
+from chiron.client.link import Link
+from chiron.protocols.wire.events import (
+    Caught,
+    Delivered,
+    Forgotten,
+    Happened,
+    Left,
+)
+
+__all__ = [
+    "Api",
+    "Caught",
+    "ClientError",
+    "Delivered",
+    "Forgotten",
+    "Happened",
+    "Left",
+    "Link",
+    "LinkLost",
+    "NotReachable",
+    "ServerRefused",
+    "SignedOut",
+]

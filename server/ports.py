@@ -7,10 +7,13 @@ routes, commands and channel authorities. `app.py` is the one place where they m
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, Protocol, TypeVar
 from uuid import UUID
+
+from chiron.errors import ChironError
 
 T = TypeVar("T")
 
@@ -37,9 +40,31 @@ class Ids(Protocol):
 
 Row = Mapping[str, Any]
 
+in_transaction: ContextVar[bool] = ContextVar("in_transaction", default=False)
+"""True while `Database.run` or `read` runs its `work`. What must not be awaited there (the committer) looks here.
+
+A task that is made inside a unit of work inherits True for its life: make none there.
+"""
+
+
+class StatementError(Exception):
+    """PostgreSQL refused a statement, and with it the unit of work: everything of it is rolled back.
+
+    `sqlstate` is the five-character code (PostgreSQL manual, appendix A), `constraint` the name of what was violated.
+    The message names no values.
+    """
+
+    def __init__(self, sqlstate: str, message: str, constraint: str | None = None) -> None:
+        self.sqlstate = sqlstate
+        self.constraint = constraint
+        super().__init__(f"{message} [{sqlstate}]")
+
 
 class Tx(Protocol):
-    """One unit of work. Arguments are positional, `$1`…, as asyncpg takes them."""
+    """One unit of work. Arguments are positional, `$1`…, as asyncpg takes them; `json` values are `str`.
+
+    Every method raises `StatementError`, or `errors.Unavailable` when the connection is lost.
+    """
 
     async def fetch(self, sql: str, *args: Any) -> Sequence[Row]: ...
     async def fetchrow(self, sql: str, *args: Any) -> Row | None: ...
@@ -49,12 +74,15 @@ class Tx(Protocol):
 
 
 class Database(Protocol):
-    async def run(self, work: Callable[[Tx], Awaitable[T]], *, landed: Callable[[Tx], Awaitable[T | None]] | None = None) -> T:
+    async def run(
+        self, work: Callable[[Tx], Awaitable[T]], *, landed: Callable[[Tx], Awaitable[T | None]] | None = None
+    ) -> T:
         """Run `work` in one transaction (READ COMMITTED) and commit it.
 
         Deadlock and serialization failures run it again. An interrupted COMMIT is resolved by `landed`, run in a fresh
         transaction: what it returns is the result, None means that nothing was written and `work` runs again.
-        Raises `errors.Unavailable` (nothing was changed) and, without `landed`, `errors.Unknown`.
+        Raises `errors.Unavailable` (nothing was changed), `errors.Unknown` (without `landed`, or when the database did
+        not come back in time to look) and `StatementError`.
         """
         ...
 
@@ -63,7 +91,11 @@ class Database(Protocol):
         ...
 
 
-# --- who asks, and what they may ---------------------------------------------------------------------------------------
+in_transaction: ContextVar[bool] = ContextVar("in_transaction", default=False)
+"""Whether this task is inside a `Database.run`. Waiting there for the committer would deadlock, so it refuses."""
+
+
+# --- who asks, and what they may --------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +198,10 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """The same over a link: `command` frames by name. `params` is a `msgspec` type."""
+    """The same over a link: `command` frames by name. `params` is a `msgspec` type.
+
+    The handler gets the decoded struct as `call.body` and its members, typed, as `call.params`.
+    """
 
     name: str
     handler: Handler
@@ -185,8 +220,12 @@ class Gateway(Protocol):
         """Whether a WebSocket may be opened by this request (path, Origin, capacity); None admits."""
         ...
 
+    def refuse(self, error: ChironError, *, address: str) -> Response:
+        """The answer to what is no request (broken syntax, too slow, too large) or no valid handshake."""
+        ...
 
-# --- channels and publishing -------------------------------------------------------------------------------------------
+
+# --- channels and publishing ------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,6 +264,20 @@ class Page:
     more: bool
 
 
+class Run:
+    """Publishes of one link to one channel, in one order: once one has failed temporarily, those behind it must too.
+
+    Publishes are submitted without waiting for the one before. So that none overtakes a failed one, the authority sets
+    `failed` in the same step in which it decides that a draft of the run fails with `Unavailable`, and from then on
+    writes no other draft of the run: it fails them with `Unavailable("after_failed")`.
+    """
+
+    __slots__ = ("failed",)
+
+    def __init__(self) -> None:
+        self.failed = False
+
+
 @dataclass(frozen=True, slots=True)
 class Draft:
     """A publish, not yet decided."""
@@ -237,6 +290,7 @@ class Draft:
     ref: UUID | None = None
     link: int = 0
     """Link that sent it: its ack stands for the delivery."""
+    run: Run | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,7 +312,9 @@ class ChannelAuthority(Protocol):
         """Raises `Refused` not_found when the person may not attach; the two cases look alike."""
         ...
 
-    async def read(self, principal: Principal, target: UUID, *, after: int | None, before: int | None, limit: int) -> Page:
+    async def read(
+        self, principal: Principal, target: UUID, *, after: int | None, before: int | None, limit: int
+    ) -> Page:
         """Records above `after` (the oldest first) or below `before` (the newest first picked), at most `limit`.
 
         View and records are of one snapshot.
@@ -266,10 +322,15 @@ class ChannelAuthority(Protocol):
         ...
 
     async def publish(self, draft: Draft) -> Ack:
-        """Raises `Refused` or `Unavailable`. Calls for one target take offsets in the order in which they were made."""
+        """Raises `Refused` or `Unavailable`. Calls for one target take offsets in the order in which they were made.
+
+        Many calls are open at a time; `Run` says what a temporary failure means for those behind it.
+        """
         ...
 
-    async def watermark(self, principal: Principal, target: UUID, *, received: int | None, read: int | None) -> None: ...
+    async def watermark(
+        self, principal: Principal, target: UUID, *, received: int | None, read: int | None
+    ) -> None: ...
 
 
 class Publisher(Protocol):
@@ -297,14 +358,72 @@ class Publisher(Protocol):
 
 
 class Links(Protocol):
-    """The realtime side of an upgraded connection, as the edge sees it. Events are those of `_core.Hub.feed`."""
+    """The realtime side of an upgraded connection, as the edge sees it. Events are those of `_core.Hub.feed`.
 
-    def opened(self, link: int, *, address: str) -> None: ...
-    def received(self, link: int, events: Sequence[Any]) -> None: ...
-    def closed(self, link: int) -> None: ...
+    None of the three raises or blocks.
+    """
+
+    def opened(self, link: int, *, address: str) -> None:
+        """The connection was upgraded in mode `link`; called before its first `received`."""
+        ...
+
+    def received(self, link: int, events: Sequence[Any]) -> None:
+        """Client frames in order of arrival. What concerns the connection itself (`Broken`, `PeerClosed`, `Ended`) is
+        the edge's own: the link ends with `closed`."""
+        ...
+
+    def closed(self, link: int) -> None:
+        """The transport is gone, whoever ended it; called once."""
+        ...
 
 
-# --- the rest ----------------------------------------------------------------------------------------------------------
+class LinkTransport(Protocol):
+    """What realtime asks of the edge for an upgraded connection. Both may be called for a link that is gone."""
+
+    def wake(self) -> None:
+        """Frames were queued in the hub: have them flushed at the end of this turn of the loop. Cheap to repeat."""
+        ...
+
+    def end(self, link: int, code: int, reason: str) -> None:
+        """The link's last frame is queued: `Hub.finish(link, code, reason)`, flush, close, linger at most 2 s.
+
+        `code` is a WebSocket close code of `docs/protocol.md`, "Closing"; `reason` at most 123 bytes of UTF-8 (RFC 6455
+        §5.5). `Links.closed` follows, later than this call; events that still arrive are ignored.
+        """
+        ...
+
+
+class Commands(Protocol):
+    """The commands by name that links may call (the gateway makes them of the domains' `Command`s)."""
+
+    async def run(self, name: str, principal: Principal, params: bytes) -> bytes | None:
+        """`params` is a JSON object; the result is JSON or None. Raises `ChironError`, unknown_command among them."""
+        ...
+
+
+# --- the rest ---------------------------------------------------------------------------------------------------------
+
+
+class People(Protocol):
+    """What other domains ask identity, in their own transaction."""
+
+    async def by_id(self, tx: Tx, people: Sequence[UUID]) -> dict[UUID, str]:
+        """Names of those that exist."""
+        ...
+
+    async def by_email(self, tx: Tx, email: str) -> UUID | None:
+        """Who has this address. Raises `Refused` invalid when it cannot be one."""
+        ...
+
+
+class Cursors(Protocol):
+    """Opaque, authenticated paging cursors. `scope` names the listing and whose it is: a cursor opens nothing else."""
+
+    def seal(self, scope: str, position: bytes) -> str: ...
+
+    def open(self, scope: str, cursor: str) -> bytes:
+        """Raises `Refused` invalid, with field cursor."""
+        ...
 
 
 class TokenVerifier(Protocol):
@@ -336,6 +455,8 @@ __all__ = [
     "ChannelView",
     "Clock",
     "Command",
+    "Commands",
+    "Cursors",
     "Database",
     "Draft",
     "Gateway",
@@ -343,8 +464,10 @@ __all__ = [
     "Health",
     "Ids",
     "Lifespan",
+    "LinkTransport",
     "Links",
     "Page",
+    "People",
     "Principal",
     "Publisher",
     "Record",
@@ -353,6 +476,8 @@ __all__ = [
     "Route",
     "Row",
     "Rule",
+    "Run",
     "TokenVerifier",
     "Tx",
+    "in_transaction",
 ]

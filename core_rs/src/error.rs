@@ -12,11 +12,21 @@ pub enum Error {
     /// The caller gave a number that has no meaning here.
     #[error("{0}")]
     Argument(&'static str),
+    #[error("every id is in use")]
+    NoIds,
+    #[error("an earlier call failed half way; what it left cannot be trusted")]
+    Poisoned,
 }
 
 #[cfg(feature = "python")]
 impl From<Error> for pyo3::PyErr {
     fn from(error: Error) -> Self {
-        pyo3::exceptions::PyValueError::new_err(error.to_string())
+        use pyo3::exceptions::{PyRuntimeError, PyValueError};
+        match error {
+            Error::NoIds | Error::Poisoned => PyRuntimeError::new_err(error.to_string()),
+            Error::Token(_) | Error::Frame(_) | Error::Tls(_) | Error::Argument(_) => {
+                PyValueError::new_err(error.to_string())
+            }
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! The paths of Chiron where microseconds count. Pure logic: no clock (`now` is an argument), no system calls.
 pub mod error;
+pub mod hub;
 mod json;
 pub mod jwt;
 pub mod limit;

@@ -52,6 +52,7 @@ CREATE TABLE login (
     ended_at    timestamptz
 );
 CREATE INDEX login_of_person ON login (person, id) WHERE ended_at IS NULL;
+CREATE INDEX login_ended ON login (ended_at) WHERE ended_at IS NOT NULL;
 COMMENT ON COLUMN login.id IS 'personal: the sid claim';
 COMMENT ON COLUMN login.person IS 'system: whose';
 COMMENT ON COLUMN login.secret IS 'secret: sealed; refresh token n is HMAC(secret, n)';
@@ -70,6 +71,7 @@ CREATE TABLE conversation (
     head        bigint NOT NULL DEFAULT 0,
     ordinal     bigint NOT NULL DEFAULT 0,
     floor       bigint NOT NULL DEFAULT 0,
+    members     integer NOT NULL DEFAULT 0,
     created_by  uuid NOT NULL REFERENCES person,
     created_at  timestamptz NOT NULL,
     changed_at  timestamptz NOT NULL
@@ -82,6 +84,7 @@ COMMENT ON COLUMN conversation.pair IS 'system: the two person ids of a direct c
 COMMENT ON COLUMN conversation.head IS 'system: newest offset';
 COMMENT ON COLUMN conversation.ordinal IS 'system: how many rows so far count as unread';
 COMMENT ON COLUMN conversation.floor IS 'system: offsets up to here are gone (retention)';
+COMMENT ON COLUMN conversation.members IS 'shared: how many have not left';
 COMMENT ON COLUMN conversation.created_by IS 'shared: who made it';
 COMMENT ON COLUMN conversation.created_at IS 'shared: when';
 COMMENT ON COLUMN conversation.changed_at IS 'shared: time of the newest offset';

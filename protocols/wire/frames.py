@@ -25,7 +25,7 @@ class Resume(msgspec.Struct, frozen=True, kw_only=True):
     offset: int
 
 
-class Connect(Frame, tag="connect"):
+class Connect(Frame, tag="connect", frozen=True):
     id: int
     token: str
     device: str = ""
@@ -33,7 +33,7 @@ class Connect(Frame, tag="connect"):
     resume: Resume | None = None
 
 
-class Attach(Frame, tag="attach"):
+class Attach(Frame, tag="attach", frozen=True):
     id: int
     channel: str
     gen: int
@@ -41,13 +41,13 @@ class Attach(Frame, tag="attach"):
     after: int | None = None
 
 
-class Detach(Frame, tag="detach"):
+class Detach(Frame, tag="detach", frozen=True):
     id: int
     channel: str
     gen: int
 
 
-class Publish(Frame, tag="publish"):
+class Publish(Frame, tag="publish", frozen=True):
     id: int
     channel: str
     client_id: str
@@ -57,14 +57,14 @@ class Publish(Frame, tag="publish"):
     ref: str | None = None
 
 
-class Watermark(Frame, tag="watermark"):
+class Watermark(Frame, tag="watermark", frozen=True):
     id: int
     channel: str
     received: int | None = None
     read: int | None = None
 
 
-class Sync(Frame, tag="sync"):
+class Sync(Frame, tag="sync", frozen=True):
     id: int
     channel: str
     after: int | None = None
@@ -72,19 +72,19 @@ class Sync(Frame, tag="sync"):
     limit: int = 100
 
 
-class Refresh(Frame, tag="refresh"):
+class Refresh(Frame, tag="refresh", frozen=True):
     id: int
     token: str
     gen: int
 
 
-class Command(Frame, tag="command"):
+class Command(Frame, tag="command", frozen=True):
     id: int
     name: str
     params: dict[str, Any] = {}
 
 
-class Pong(Frame, tag="pong"):
+class Pong(Frame, tag="pong", frozen=True):
     pass
 
 
@@ -102,7 +102,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     burst: float
 
 
-class Welcome(Frame, tag="welcome"):
+class Welcome(Frame, tag="welcome", frozen=True):
     id: int
     link: str
     person: str
@@ -116,7 +116,7 @@ class Welcome(Frame, tag="welcome"):
     limits: Limits
 
 
-class Attached(Frame, tag="attached"):
+class Attached(Frame, tag="attached", frozen=True):
     id: int
     channel: str
     number: int
@@ -127,12 +127,12 @@ class Attached(Frame, tag="attached"):
     from_: int | None = msgspec.field(default=None, name="from")
 
 
-class Ok(Frame, tag="ok"):
+class Ok(Frame, tag="ok", frozen=True):
     id: int
     result: Any = None
 
 
-class Ack(Frame, tag="ack"):
+class Ack(Frame, tag="ack", frozen=True):
     id: int
     message: str
     offset: int
@@ -142,7 +142,7 @@ class Ack(Frame, tag="ack"):
     verdict: str | None = None
 
 
-class Delivery(Frame, tag="delivery"):
+class Delivery(Frame, tag="delivery", frozen=True):
     number: int
     offset: int
     message: str
@@ -156,13 +156,13 @@ class Delivery(Frame, tag="delivery"):
     verdict: str | None = None
 
 
-class Event(Frame, tag="event"):
+class Event(Frame, tag="event", frozen=True):
     number: int
     kind: str
     body: dict[str, Any]
 
 
-class Page(Frame, tag="page"):
+class Page(Frame, tag="page", frozen=True):
     id: int
     channel: str
     number: int
@@ -173,7 +173,7 @@ class Page(Frame, tag="page"):
     epoch: str
 
 
-class Error(Frame, tag="error"):
+class Error(Frame, tag="error", frozen=True):
     code: str
     temporary: bool
     scope: Literal["command", "channel", "link"]
@@ -183,25 +183,25 @@ class Error(Frame, tag="error"):
     retry_after_ms: int | None = None
 
 
-class Lag(Frame, tag="lag"):
+class Lag(Frame, tag="lag", frozen=True):
     number: int
     head: int
 
 
-class Detached(Frame, tag="detached"):
+class Detached(Frame, tag="detached", frozen=True):
     number: int
     reason: str
 
 
-class TokenExpiring(Frame, tag="token_expiring"):
+class TokenExpiring(Frame, tag="token_expiring", frozen=True):
     expires_in_ms: int
 
 
-class Ping(Frame, tag="ping"):
+class Ping(Frame, tag="ping", frozen=True):
     pass
 
 
-class Close(Frame, tag="close"):
+class Close(Frame, tag="close", frozen=True):
     code: int
     reason: str
     reconnect_in_ms: int

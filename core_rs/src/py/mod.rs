@@ -1,4 +1,5 @@
 //! The PyO3 module `chiron._core`: conversions and errors, no logic.
+mod hub;
 mod jwt;
 mod limit;
 mod tls;
@@ -11,6 +12,8 @@ use pyo3::prelude::*;
 mod _core {
     #[pymodule_export]
     const SOURCE_DIGEST: &str = env!("CHIRON_SOURCE_DIGEST");
+    #[pymodule_export]
+    use super::hub::{Broken, Data, Ended, Message, PeerClosed, PyHub, Secured};
     #[pymodule_export]
     use super::jwt::{PyClaims, PySigner, PyVerifier};
     #[pymodule_export]

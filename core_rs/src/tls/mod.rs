@@ -8,6 +8,9 @@ mod session;
 mod settings;
 mod tickets;
 
+#[cfg(test)]
+mod tests;
+
 pub use session::{Event, Failure, Session};
 pub use settings::Settings;
 

@@ -19,11 +19,11 @@ pub enum Event {
     CloseNotify,
 }
 
-/// The session is lost; send what [`Session::take_output`] gives (the alert), then end the connection.
+/// The session is lost; send what [`Session::take_output`] gives (an alert, as a rule), then end the connection.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{reason}")]
 pub struct Failure {
-    /// Number of the alert that was sent, or received (RFC 8446 §6.2).
+    /// Number of the alert that was received, or that names what was wrong (RFC 8446 §6.2).
     pub alert: u16,
     pub reason: String,
 }
@@ -56,7 +56,7 @@ impl Session {
                 Err(error) => Err(rustls::Error::General(error.to_string())),
             };
             self.report_secured(events);
-            self.drain(found.as_ref().map_or(0, rustls::IoState::plaintext_bytes_to_read), events);
+            self.drain(bytes.len(), events);
             match found {
                 Ok(state) if state.peer_has_closed() => {
                     self.read_closed = true;
@@ -85,8 +85,8 @@ impl Session {
         });
     }
 
-    /// Moves plaintext out of rustls, joined to what this read already gave.
-    fn drain(&mut self, expected: usize, events: &mut Vec<Event>) {
+    /// Moves plaintext out of rustls, joined to what this read already gave; `behind` bytes of it are still to be read.
+    fn drain(&mut self, behind: usize, events: &mut Vec<Event>) {
         let mut reader = self.connection.reader();
         loop {
             // An error says that nothing waits, or that a close was reported: both are known from the state.
@@ -98,7 +98,7 @@ impl Session {
             if let Some(Event::Plaintext(data)) = events.last_mut() {
                 data.extend_from_slice(chunk);
             } else {
-                let mut data = Vec::with_capacity(expected.max(size));
+                let mut data = Vec::with_capacity(size + behind);
                 data.extend_from_slice(chunk);
                 events.push(Event::Plaintext(data));
             }

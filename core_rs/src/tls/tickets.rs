@@ -94,3 +94,51 @@ impl ProducesTickets for Tickets {
         Some(state)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn tickets(fills: &[u8]) -> Tickets {
+        Tickets::new(&fills.iter().map(|fill| vec![*fill; 32]).collect::<Vec<_>>()).unwrap()
+    }
+
+    #[test]
+    fn two_tickets_of_one_state_differ_and_show_nothing_of_it() {
+        let tickets = tickets(&[1]);
+        let state = [0x5A; 64];
+        let [one, two] = [(); 2].map(|()| tickets.encrypt(&state).unwrap());
+        assert_ne!(one[NAME_LEN..], two[NAME_LEN..]);
+        assert!(!one.windows(4).any(|window| window == [0x5A; 4]));
+    }
+
+    #[test]
+    fn keys_do_not_show_when_printed() {
+        assert_eq!(format!("{:?}", tickets(&[1, 2])), "Tickets(2 keys)");
+    }
+
+    proptest! {
+        #[test]
+        fn test_rfc5077_4_a_ticket_opens_under_its_key_and_unchanged_only(
+            state in prop::collection::vec(any::<u8>(), 0..200),
+            place in 0.0..1.0f64,
+            flip in 1u8..,
+        ) {
+            let mut ticket = tickets(&[1]).encrypt(&state).unwrap();
+            prop_assert_eq!(tickets(&[1]).decrypt(&ticket), Some(state.clone()));
+            prop_assert_eq!(tickets(&[2, 1]).decrypt(&ticket), Some(state.clone()));
+            prop_assert_eq!(tickets(&[2]).decrypt(&ticket), None);
+            prop_assert_eq!(tickets(&[]).decrypt(&ticket), None);
+            let place = (place * ticket.len() as f64) as usize;
+            prop_assert_eq!(tickets(&[1]).decrypt(&ticket[..place]), None);
+            ticket[place] ^= flip;
+            prop_assert_eq!(tickets(&[1]).decrypt(&ticket), None);
+        }
+
+        #[test]
+        fn noise_opens_under_no_key(noise in prop::collection::vec(any::<u8>(), 0..200)) {
+            prop_assert_eq!(tickets(&[1, 2]).decrypt(&noise), None);
+        }
+    }
+}

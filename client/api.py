@@ -1,0 +1,180 @@
+"""Chiron's REST operations for asyncio programs, over HTTP/1.1 (httpx)."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import ssl
+import time
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+
+from chiron.client.errors import NotReachable, ServerRefused, SignedOut
+
+Who = str
+"""A person's id, or an e-mail address."""
+
+EARLY = 30.0
+"""Seconds before expiry at which an access token is exchanged."""
+
+
+class Api:
+    """One person's session with one server.
+
+    `server` is an origin such as `https://localhost:8443`; `ca` a PEM file of authorities to trust beside the system's.
+    Every method raises ServerRefused and NotReachable; those that need an access token also SignedOut.
+    """
+
+    def __init__(self, server: str, *, ca: Path | None = None) -> None:
+        parts = urlsplit(server if "://" in server else f"https://{server}")
+        if parts.scheme not in ("http", "https") or not parts.netloc or parts.path not in ("", "/"):
+            raise ValueError(f"{server!r} is not a server's address; write one such as https://localhost:8443")
+        self.origin = f"{parts.scheme}://{parts.netloc}"
+        self.tls: ssl.SSLContext | None = None
+        if parts.scheme == "https":
+            self.tls = ssl.create_default_context()
+            if ca:
+                self.tls.load_verify_locations(ca)
+        self._http = httpx.AsyncClient(base_url=self.origin, verify=self.tls or True, timeout=20.0)
+        self._refreshing = asyncio.Lock()
+        self._access = ""
+        self._expires_at = 0.0
+        self.refresh_token = ""
+        """Keep it to sign in again with `resume`; it changes with every refresh."""
+        self.person: dict[str, Any] = {}
+        """`Me` of docs/protocol.md, once signed in."""
+
+    async def close(self) -> None:
+        await self._http.aclose()
+
+    # Accounts.
+
+    async def register(self, email: str, password: str, name: str, *, device: str = "chiron.client") -> dict[str, Any]:
+        body = {"email": email, "password": password, "name": name, "device": device}
+        return self._signed_in(await self._send("POST", "/v1/people", body))
+
+    async def log_in(self, email: str, password: str, *, device: str = "chiron.client") -> dict[str, Any]:
+        return self._signed_in(
+            await self._send("POST", "/v1/logins", {"email": email, "password": password, "device": device})
+        )
+
+    async def resume(self, refresh_token: str) -> dict[str, Any]:
+        """Sign in with a kept refresh token."""
+        return self._signed_in(await self._send("POST", "/v1/logins/refresh", {"refresh_token": refresh_token}))
+
+    async def log_out(self) -> None:
+        await self._call("DELETE", "/v1/logins/current")
+        self._access = self.refresh_token = ""
+
+    async def access_token(self, *, newer_than: str = "") -> str:
+        """A token with some life left, and another one than `newer_than`. Raises SignedOut."""
+        async with self._refreshing:
+            if self._access and self._access != newer_than and time.monotonic() < self._expires_at - EARLY:
+                return self._access
+            if not self.refresh_token:
+                raise SignedOut("sign in first")
+            try:
+                await self.resume(self.refresh_token)
+            except ServerRefused as error:
+                if error.code in ("unauthenticated", "login_ended"):
+                    raise SignedOut("the login has ended; sign in again") from error
+                raise
+            return self._access
+
+    # Conversations: shapes as in docs/protocol.md.
+
+    async def conversations(self, *, cursor: str | None = None, limit: int = 50) -> dict[str, Any]:
+        query = {"limit": str(limit)} | ({"cursor": cursor} if cursor else {})
+        return await self._call("GET", "/v1/conversations", query=query)
+
+    async def direct(self, who: Who) -> dict[str, Any]:
+        """The direct conversation with somebody, made when there is none."""
+        return await self._call("POST", "/v1/conversations", {"kind": "direct", "people": [_who(who)]})
+
+    async def group(self, title: str, people: list[Who]) -> dict[str, Any]:
+        body = {"kind": "group", "title": title, "people": [_who(who) for who in people]}
+        return await self._call("POST", "/v1/conversations", body)
+
+    async def conversation(self, conversation: str) -> dict[str, Any]:
+        return await self._call("GET", f"/v1/conversations/{conversation}")
+
+    async def members(self, conversation: str, *, cursor: str | None = None) -> dict[str, Any]:
+        query = {"cursor": cursor} if cursor else {}
+        return await self._call("GET", f"/v1/conversations/{conversation}/members", query=query)
+
+    async def add(self, conversation: str, who: Who) -> dict[str, Any]:
+        return await self._call("POST", f"/v1/conversations/{conversation}/members", {"person": _who(who)})
+
+    async def remove(self, conversation: str, person: str) -> None:
+        await self._call("DELETE", f"/v1/conversations/{conversation}/members/{person}")
+
+    async def leave(self, conversation: str) -> None:
+        await self._call("DELETE", f"/v1/conversations/{conversation}/members/me")
+
+    async def publish(self, conversation: str, client_id: str, text: str) -> dict[str, Any]:
+        """Send over REST; repeating it with the same `client_id` (a ULID) is harmless."""
+        body = {"client_id": client_id, "kind": "text", "body": {"text": text}}
+        return await self._call("POST", f"/v1/conversations/{conversation}/messages", body)
+
+    async def history(
+        self, conversation: str, *, after: int | None = None, before: int | None = None, limit: int = 100
+    ) -> dict[str, Any]:
+        places = {"after": after, "before": before, "limit": limit}
+        query = {name: str(value) for name, value in places.items() if value is not None}
+        return await self._call("GET", f"/v1/conversations/{conversation}/messages", query=query)
+
+    async def watermark(self, conversation: str, *, received: int | None = None, read: int | None = None) -> None:
+        body = {name: value for name, value in (("received", received), ("read", read)) if value is not None}
+        await self._call("PUT", f"/v1/conversations/{conversation}/watermark", body)
+
+    # Transport.
+
+    async def _call(
+        self, method: str, path: str, body: dict[str, Any] | None = None, *, query: dict[str, str] | None = None
+    ) -> dict[str, Any]:
+        token = await self.access_token()
+        try:
+            return await self._send(method, path, body, query=query, token=token)
+        except ServerRefused as error:
+            if error.code != "token_expired":
+                raise
+        return await self._send(method, path, body, query=query, token=await self.access_token(newer_than=token))
+
+    async def _send(
+        self,
+        method: str,
+        path: str,
+        body: dict[str, Any] | None = None,
+        *,
+        query: dict[str, str] | None = None,
+        token: str = "",
+    ) -> dict[str, Any]:
+        headers = {"authorization": f"Bearer {token}"} if token else {}
+        try:
+            response = await self._http.request(method, path, json=body, params=query, headers=headers)
+            answer: dict[str, Any] = response.json() if response.content else {}
+        except httpx.HTTPError as error:
+            reason = str(error) or type(error).__name__
+            raise NotReachable(f"{self.origin} does not answer: {reason}") from error
+        except json.JSONDecodeError as error:
+            raise NotReachable(f"{self.origin} answers, but not like Chiron") from error
+        if response.is_success:
+            return answer
+        code = answer.get("code")
+        if not isinstance(code, str):
+            raise NotReachable(f"{self.origin} answers {response.status_code}, but not like Chiron")
+        raise ServerRefused(code, answer.get("params"), temporary=response.status_code in (429, 503))
+
+    def _signed_in(self, session: dict[str, Any]) -> dict[str, Any]:
+        self._access = session["access_token"]
+        self._expires_at = time.monotonic() + session["expires_in"]
+        self.refresh_token = session["refresh_token"]
+        self.person = session["person"]
+        return self.person
+
+
+def _who(who: Who) -> dict[str, str]:
+    return {"email": who} if "@" in who else {"person": who}

@@ -1,0 +1,295 @@
+"""A realtime link that keeps itself open: `ClientConnection` over WebSocket, on asyncio."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+from urllib.parse import urlsplit
+
+from websockets.asyncio.client import ClientConnection as WebSocket
+from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
+from websockets.typing import Subprotocol
+
+from chiron.client import ulid
+from chiron.client.api import Api
+from chiron.client.errors import ClientError, LinkLost, NotReachable, ServerRefused, SignedOut
+from chiron.protocols.wire import connection, events, frames
+
+SUBPROTOCOL = Subprotocol("chiron.v1.json")
+SILENCE = 2.5
+"""The link is given up after so many ping intervals without a word."""
+
+FIRST_BACKOFF, LAST_BACKOFF = 0.25, 30.0
+
+
+class Link:
+    """Use it as an async context manager; it reconnects, resumes and sends again by itself until it is left.
+
+    `status` is told in words of what happens to the connection: `online`, `offline`.
+    """
+
+    def __init__(self, api: Api, *, device: str = "chiron.client", status: Callable[[str], None] | None = None) -> None:
+        self._api = api
+        self._wire = connection.ClientConnection(device=device)
+        self._status = status or (lambda _word: None)
+        self._socket: WebSocket | None = None
+        self._acks: dict[str, asyncio.Future[frames.Ack]] = {}
+        self._answers: dict[int, asyncio.Future[frames.Ok | frames.Page]] = {}
+        self._channels: dict[str, deque[events.Event]] = {}
+        self._news = asyncio.Condition()
+        self._write = asyncio.Event()
+        self._online = asyncio.Event()
+        self._token = ""
+        self._failure: ClientError | None = None
+        self._running: asyncio.Task[None] | None = None
+        self._refreshing: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Link:
+        self._running = asyncio.create_task(self._run())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        assert self._running is not None
+        tasks = [task for task in (self._running, self._refreshing) if task]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    @property
+    def personal(self) -> str | None:
+        """Name of one's own channel, once the link was open."""
+        return f"person:{self._wire.welcome.person}" if self._wire.welcome else None
+
+    async def online(self) -> frames.Welcome:
+        """Wait until the link is open. Raises SignedOut."""
+        while not (welcome := self._wire.welcome):
+            self._check()
+            await self._online.wait()
+        return welcome
+
+    # Doing.
+
+    async def send(self, channel: str, text: str, *, client_id: str | None = None) -> frames.Ack:
+        """Send a text; returns when it is on the server's disk, however many links that takes. Raises ServerRefused.
+
+        With a `client_id` (a ULID) of your own, sending again after a restart of your program is harmless.
+        """
+        return await self.post(channel, "text", {"text": text}, client_id=client_id)
+
+    def post(
+        self, channel: str, kind: str, body: dict[str, Any], *, client_id: str | None = None, ref: str | None = None
+    ) -> asyncio.Future[frames.Ack]:
+        """Queue a record behind those queued before it; the future is its ack."""
+        self._check()
+        client_id = client_id or ulid.new()
+        if client_id in self._acks:
+            raise ValueError(f"{client_id} is being sent")
+        future = self._acks[client_id] = asyncio.get_running_loop().create_future()
+        self._wire.publish(channel, client_id, kind, body, self._now(), ref=ref)
+        self._write.set()
+        return future
+
+    async def command(self, name: str, params: dict[str, Any] | None = None) -> Any:
+        """Run a command of the server. Raises ServerRefused, LinkLost."""
+        answer = await self._ask(lambda id: frames.Command(id=id, name=name, params=params or {}))
+        return answer.result if isinstance(answer, frames.Ok) else None
+
+    async def history(self, channel: str, *, before: int | None = None, limit: int = 100) -> frames.Page:
+        """The newest records below `before` (None: of all). Raises ServerRefused, LinkLost."""
+        below = before if before is not None else (1 << 53) - 1
+        answer = await self._ask(lambda id: frames.Sync(id=id, channel=channel, before=below, limit=limit))
+        assert isinstance(answer, frames.Page)
+        return answer
+
+    def mark(self, channel: str, *, received: int | None = None, read: int | None = None) -> None:
+        """Say how far the channel was received and read."""
+        self._wire.watermark(channel, received=received, read=read)
+        self._write.set()
+
+    # Listening.
+
+    def attach(self, channel: str, after: int | None = None) -> None:
+        """Collect what comes behind `after` (None: behind the head) for `listen`."""
+        self._channels.setdefault(channel, deque())
+        self._wire.attach(channel, after)
+        self._write.set()
+
+    def detach(self, channel: str) -> None:
+        self._channels.pop(channel, None)
+        self._wire.detach(channel)
+        self._write.set()
+
+    async def listen(self, channel: str) -> AsyncIterator[events.Event]:
+        """Events of an attached channel, in order, for ever: records (`Delivered`), each once, and what else happens.
+
+        The personal channel can be listened to without `attach`.
+        """
+        waiting = self._channels.setdefault(channel, deque())
+        while True:
+            while waiting:
+                yield waiting.popleft()
+            async with self._news:
+                self._check()
+                if not waiting:
+                    await self._news.wait()
+
+    # The link.
+
+    async def _run(self) -> None:
+        attempt = 0
+        try:
+            while True:
+                try:
+                    attempt = 0 if await self._converse() else attempt + 1
+                except (NotReachable, ServerRefused, OSError, TimeoutError, InvalidHandshake) as error:
+                    if isinstance(error, InvalidStatus) and error.response.status_code in (400, 403, 404, 426):
+                        raise NotReachable(f"{self._api.origin} has no realtime here: {error}") from error
+                    attempt += 1
+                await self._pause(attempt)
+        except ClientError as error:
+            self._failure = error
+        finally:
+            await self._fail_all(self._failure or LinkLost("the link was closed"))
+
+    async def _pause(self, attempt: int) -> None:
+        """Full jitter, unless the server said when (docs/protocol.md, "Closing")."""
+        closing = self._wire.closing
+        if closing and closing.code == 4004:
+            raise SignedOut("the login has ended; sign in again")
+        if closing and closing.reconnect_in_ms:
+            seconds = closing.reconnect_in_ms / 1000
+        else:
+            seconds = random.uniform(0, min(LAST_BACKOFF, FIRST_BACKOFF * 2 ** min(attempt, 16)))  # noqa: S311
+        await asyncio.sleep(seconds)
+
+    async def _converse(self) -> bool:
+        """One link, from its opening to its end; whether it was ever welcomed."""
+        refused = self._wire.closing is not None and self._wire.closing.code in (4001, 4003)
+        self._token = await self._api.access_token(newer_than=self._token if refused else "")
+        parts = urlsplit(self._api.origin)
+        address = f"{'wss' if parts.scheme == 'https' else 'ws'}://{parts.netloc}/v1/realtime"
+        async with connect(
+            address,
+            subprotocols=[SUBPROTOCOL],
+            compression=None,
+            ssl=self._api.tls,
+            open_timeout=10,
+            close_timeout=2,
+            ping_interval=None,
+            max_size=None,
+            proxy=None,
+        ) as socket:
+            self._wire.open(self._token)
+            self._write.set()
+            writer = asyncio.create_task(self._send_out(socket))
+            try:
+                await self._read(socket)
+            finally:
+                writer.cancel()
+                await asyncio.gather(writer, return_exceptions=True)
+                welcomed = self._wire.welcome is not None
+                await self._handle(self._wire.lost())
+                self._online.clear()
+                self._status("offline")
+        return welcomed
+
+    async def _read(self, socket: WebSocket) -> None:
+        while True:
+            silence = SILENCE * self._wire.welcome.ping_ms / 1000 if self._wire.welcome else 20.0
+            try:
+                async with asyncio.timeout(silence):
+                    message = await socket.recv()
+            except ConnectionClosed:
+                return
+            await self._handle(self._wire.receive(message, self._now()))
+            self._write.set()
+
+    async def _send_out(self, socket: WebSocket) -> None:
+        while True:
+            self._write.clear()
+            for message in self._wire.to_send():
+                await socket.send(message, text=True)
+            deadline = self._wire.deadline()
+            try:
+                async with asyncio.timeout_at(deadline):
+                    await self._write.wait()
+            except TimeoutError:
+                await self._handle(self._wire.expire(self._now()))
+
+    async def _handle(self, found: list[events.Event]) -> None:
+        for event in found:
+            match event:
+                case events.Acknowledged(_, client_id, ack):
+                    _settle(self._acks.pop(client_id, None), ack)
+                case events.Declined(_, client_id, error):
+                    _settle(self._acks.pop(client_id, None), _refusal(error))
+                case events.Answered(id, frames.Error() as error):
+                    _settle(self._answers.pop(id, None), _refusal(error))
+                case events.Answered(id, answer):
+                    _settle(self._answers.pop(id, None), answer)
+                case events.Lost(id):
+                    _settle(self._answers.pop(id, None), LinkLost("the link ended before the answer"))
+                case events.TokenWanted():
+                    self._refreshing = asyncio.create_task(self._refresh())
+                case events.Welcomed():
+                    self._online.set()
+                    self._status("online")
+                case events.Troubled():
+                    pass  # what follows from it is the close that comes next
+                case _:
+                    waiting = self._channels.get(event.channel or "")
+                    if waiting is not None:
+                        waiting.append(event)
+        if found:
+            async with self._news:
+                self._news.notify_all()
+
+    async def _refresh(self) -> None:
+        # Without a newer token the server closes the link, and the next one begins with asking for a token.
+        with contextlib.suppress(NotReachable, ServerRefused, SignedOut):
+            self._token = await self._api.access_token(newer_than=self._token)
+            self._wire.refresh(self._token)
+            self._write.set()
+
+    async def _ask(self, frame: Callable[[int], frames.Frame]) -> frames.Ok | frames.Page:
+        await self.online()
+        id = self._wire.request(frame)
+        future: asyncio.Future[frames.Ok | frames.Page] = asyncio.get_running_loop().create_future()
+        self._answers[id] = future
+        self._write.set()
+        return await future
+
+    async def _fail_all(self, error: ClientError) -> None:
+        self._failure = error
+        waiting: list[asyncio.Future[Any]] = [*self._acks.values(), *self._answers.values()]
+        for future in waiting:
+            _settle(future, error)
+        self._online.set()
+        async with self._news:
+            self._news.notify_all()
+
+    def _check(self) -> None:
+        if self._failure:
+            raise self._failure
+
+    def _now(self) -> float:
+        return asyncio.get_running_loop().time()
+
+
+def _refusal(error: frames.Error) -> ServerRefused:
+    return ServerRefused(error.code, error.params, temporary=error.temporary)
+
+
+def _settle(future: asyncio.Future[Any] | None, outcome: object) -> None:
+    if future is None or future.done():
+        return
+    if isinstance(outcome, BaseException):
+        future.set_exception(outcome)
+        future.exception()  # whoever stopped waiting has not "never retrieved" it
+    else:
+        future.set_result(outcome)

@@ -1,0 +1,382 @@
+//! What waits to leave for one peer, as shared plaintext: three lanes, each bounded in bytes.
+//!
+//! Order of leaving: the rest of a frame that was begun, the pong, control, durable, ephemeral. Within a lane it is the
+//! order of arrival. A frame that was begun must be completed, whatever happens to its lane: half of it is on the wire.
+use std::{collections::VecDeque, sync::Arc};
+
+/// One frame with its framing, shared by all who are sent it.
+pub(super) type Encoded = Arc<[u8]>;
+
+/// A lane that is empty again keeps at most this much room.
+const KEPT_CAPACITY: usize = 16;
+
+/// Frames in order, and how many bytes they are. Owns no heap memory while nothing has waited in it.
+struct Lane<T> {
+    frames: VecDeque<T>,
+    bytes: usize,
+}
+
+impl<T> Default for Lane<T> {
+    fn default() -> Self {
+        Self { frames: VecDeque::new(), bytes: 0 }
+    }
+}
+
+trait Length {
+    fn length(&self) -> usize;
+}
+
+impl Length for Encoded {
+    fn length(&self) -> usize {
+        self.len()
+    }
+}
+
+impl<T: Length> Lane<T> {
+    fn push(&mut self, frame: T) {
+        self.bytes += frame.length();
+        self.frames.push_back(frame);
+    }
+
+    fn pop(&mut self) -> Option<T> {
+        let frame = self.frames.pop_front()?;
+        self.bytes -= frame.length();
+        self.settle();
+        Some(frame)
+    }
+
+    fn retain(&mut self, mut keep: impl FnMut(&T) -> bool) {
+        let bytes = &mut self.bytes;
+        self.frames.retain(|frame| {
+            let kept = keep(frame);
+            if !kept {
+                *bytes -= frame.length();
+            }
+            kept
+        });
+        self.settle();
+    }
+
+    fn settle(&mut self) {
+        if self.frames.is_empty() && self.frames.capacity() > KEPT_CAPACITY {
+            self.frames = VecDeque::new();
+        }
+    }
+
+    /// Whether `length` more bytes stay within `bound`. A lone frame always fits, or it could never leave.
+    fn has_room(&self, length: usize, bound: usize) -> bool {
+        self.frames.is_empty() || self.bytes.saturating_add(length) <= bound
+    }
+}
+
+/// A delivery of the channel `number`.
+struct Durable {
+    number: u64,
+    frame: Encoded,
+}
+
+impl Length for Durable {
+    fn length(&self) -> usize {
+        self.frame.len()
+    }
+}
+
+/// An ephemeral event; a newer one with the same channel and key takes its place.
+struct Slot {
+    number: u64,
+    key: Key,
+    frame: Encoded,
+}
+
+impl Length for Slot {
+    fn length(&self) -> usize {
+        self.frame.len()
+    }
+}
+
+/// A conflation key, hashed once for all subscribers; the hash only makes unequal keys cheap to tell apart.
+#[derive(Clone, PartialEq, Eq)]
+pub(super) struct Key {
+    hash: u64,
+    text: Arc<str>,
+}
+
+impl Key {
+    /// FNV-1a (draft-eastlake-fnv): short keys, no state, and a collision costs one comparison.
+    pub(super) fn new(text: &str) -> Self {
+        let hash = text
+            .bytes()
+            .fold(0xCBF2_9CE4_8422_2325, |hash: u64, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01B3));
+        Self { hash, text: text.into() }
+    }
+}
+
+/// A frame that has left in part.
+struct Begun {
+    frame: Encoded,
+    sent: usize,
+}
+
+#[derive(Default)]
+pub(super) struct Lanes {
+    begun: Option<Begun>,
+    pong: Option<Encoded>,
+    control: Lane<Encoded>,
+    durable: Lane<Durable>,
+    ephemeral: Lane<Slot>,
+}
+
+impl Lanes {
+    /// Appends to the control lane. `false`: it now holds more than `bound` (and more than one frame).
+    pub(super) fn push_control(&mut self, frame: Encoded, bound: usize) -> bool {
+        let fits = self.control.has_room(frame.len(), bound);
+        self.control.push(frame);
+        fits
+    }
+
+    /// Bytes that wait in the control lane.
+    pub(super) fn control_bytes(&self) -> usize {
+        self.control.bytes
+    }
+
+    /// Appends to the durable lane unless that would exceed `bound`.
+    pub(super) fn push_durable(&mut self, number: u64, frame: Encoded, bound: usize) -> bool {
+        let fits = self.durable.has_room(frame.len(), bound);
+        if fits {
+            self.durable.push(Durable { number, frame });
+        }
+        fits
+    }
+
+    /// Puts an event into its slot, and drops the oldest ones that exceed `bound`; how many were dropped.
+    pub(super) fn push_ephemeral(&mut self, number: u64, key: &Key, frame: Encoded, bound: usize) -> usize {
+        let lane = &mut self.ephemeral;
+        if let Some(slot) = lane.frames.iter_mut().find(|slot| slot.number == number && slot.key == *key) {
+            lane.bytes = lane.bytes - slot.frame.len() + frame.len();
+            slot.frame = frame;
+        } else {
+            lane.push(Slot { number, key: key.clone(), frame });
+        }
+        let mut dropped = 0;
+        while lane.bytes > bound && lane.pop().is_some() {
+            dropped += 1;
+        }
+        dropped
+    }
+
+    /// The answer to a ping. One that still waits is replaced: only the newest ping needs an answer (RFC 6455 §5.5.3).
+    pub(super) fn set_pong(&mut self, frame: Encoded) {
+        self.pong = Some(frame);
+    }
+
+    /// Drops what waits of one channel.
+    pub(super) fn drop_channel(&mut self, number: u64) {
+        self.durable.retain(|delivery| delivery.number != number);
+        self.ephemeral.retain(|slot| slot.number != number);
+    }
+
+    /// Drops everything but the control lane, the pong and the rest of what was begun.
+    pub(super) fn drop_deliveries(&mut self) {
+        self.durable = Lane::default();
+        self.ephemeral = Lane::default();
+    }
+
+    /// Bytes that wait.
+    pub(super) fn queued(&self) -> usize {
+        self.begun.as_ref().map_or(0, |begun| begun.frame.len() - begun.sent)
+            + self.pong.as_ref().map_or(0, |pong| pong.len())
+            + self.control.bytes
+            + self.durable.bytes
+            + self.ephemeral.bytes
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.begun.is_none() && self.front().is_none()
+    }
+
+    /// The frame that leaves next, behind what was begun.
+    fn front(&self) -> Option<&Encoded> {
+        self.pong
+            .as_ref()
+            .or_else(|| self.control.frames.front())
+            .or_else(|| self.durable.frames.front().map(|delivery| &delivery.frame))
+            .or_else(|| self.ephemeral.frames.front().map(|slot| &slot.frame))
+    }
+
+    fn pop(&mut self) -> Option<Encoded> {
+        self.pong
+            .take()
+            .or_else(|| self.control.pop())
+            .or_else(|| self.durable.pop().map(|delivery| delivery.frame))
+            .or_else(|| self.ephemeral.pop().map(|slot| slot.frame))
+    }
+
+    /// Moves at most `budget` bytes to `out`. Only a frame that is longer than `budget` is cut.
+    pub(super) fn gather(&mut self, out: &mut Vec<u8>, budget: usize) {
+        let mut left = budget;
+        if let Some(begun) = &mut self.begun {
+            let rest = &begun.frame[begun.sent..];
+            let size = rest.len().min(left);
+            out.extend_from_slice(&rest[..size]);
+            left -= size;
+            begun.sent += size;
+            if begun.sent < begun.frame.len() {
+                return;
+            }
+            self.begun = None;
+        }
+        while let Some(length) = self.front().map(|frame| frame.len()) {
+            if length > left && left < budget {
+                return;
+            }
+            let Some(frame) = self.pop() else { return };
+            let size = length.min(left);
+            out.extend_from_slice(&frame[..size]);
+            left -= size;
+            if size < length {
+                self.begun = Some(Begun { frame, sent: size });
+                return;
+            }
+        }
+    }
+
+    /// Moves whole frames to `out`: at most `maximum` bytes, unless the first alone is longer.
+    pub(super) fn take_whole(&mut self, out: &mut Vec<u8>, maximum: usize) {
+        let mut left = maximum;
+        while let Some(length) = self.front().map(|frame| frame.len()) {
+            if length > left && !out.is_empty() {
+                return;
+            }
+            let Some(frame) = self.pop() else { return };
+            out.extend_from_slice(&frame);
+            left = left.saturating_sub(length);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn frame(text: &str) -> Encoded {
+        text.as_bytes().into()
+    }
+
+    fn gathered(lanes: &mut Lanes, budget: usize) -> String {
+        let mut out = Vec::new();
+        lanes.gather(&mut out, budget);
+        String::from_utf8(out).expect("frames of the test are text")
+    }
+
+    #[test]
+    fn test_control_leaves_before_durable_before_ephemeral() {
+        let mut lanes = Lanes::default();
+        lanes.push_ephemeral(1, &Key::new("k"), frame("e"), 100);
+        assert!(lanes.push_durable(1, frame("d1"), 100));
+        assert!(lanes.push_durable(2, frame("d2"), 100));
+        assert!(lanes.push_control(frame("c1"), 100));
+        assert!(lanes.push_control(frame("c2"), 100));
+        lanes.set_pong(frame("p1"));
+        lanes.set_pong(frame("p2"));
+        assert_eq!(lanes.queued(), 11);
+        assert_eq!(gathered(&mut lanes, 100), "p2c1c2d1d2e");
+        assert!(lanes.is_empty());
+        assert_eq!(lanes.queued(), 0);
+    }
+
+    #[test]
+    fn test_a_frame_that_was_begun_is_completed_first() {
+        let mut lanes = Lanes::default();
+        lanes.push_durable(1, frame("durable"), 100);
+        assert_eq!(gathered(&mut lanes, 3), "dur");
+        lanes.drop_channel(1);
+        lanes.drop_deliveries();
+        lanes.push_control(frame("control"), 100);
+        assert_eq!(lanes.queued(), 11);
+        assert_eq!(gathered(&mut lanes, 2), "ab");
+        assert_eq!(gathered(&mut lanes, 5), "le");
+        assert_eq!(gathered(&mut lanes, 7), "control");
+        assert!(lanes.is_empty());
+    }
+
+    #[test]
+    fn test_only_a_frame_over_the_budget_is_cut() {
+        let mut lanes = Lanes::default();
+        lanes.push_control(frame("four"), 100);
+        lanes.push_control(frame("seven77"), 100);
+        assert_eq!(gathered(&mut lanes, 8), "four");
+        assert_eq!(gathered(&mut lanes, 8), "seven77");
+    }
+
+    #[test]
+    fn test_whole_frames_are_taken_up_to_the_maximum() {
+        let mut lanes = Lanes::default();
+        for text in ["first", "2nd", "3rd"] {
+            lanes.push_control(frame(text), 100);
+        }
+        let mut out = Vec::new();
+        lanes.take_whole(&mut out, 1);
+        assert_eq!(out, b"first");
+        out.clear();
+        lanes.take_whole(&mut out, 5);
+        assert_eq!(out, b"2nd");
+        out.clear();
+        lanes.take_whole(&mut out, 100);
+        assert_eq!(out, b"3rd");
+    }
+
+    #[test]
+    fn test_an_event_replaces_the_one_with_its_channel_and_key() {
+        let mut lanes = Lanes::default();
+        let (a, b) = (Key::new("a"), Key::new("b"));
+        lanes.push_ephemeral(1, &a, frame("old"), 100);
+        lanes.push_ephemeral(1, &b, frame("b"), 100);
+        lanes.push_ephemeral(2, &a, frame("two"), 100);
+        assert_eq!(lanes.push_ephemeral(1, &Key::new("a"), frame("newer"), 100), 0);
+        assert_eq!(lanes.queued(), 9);
+        assert_eq!(gathered(&mut lanes, 100), "newerbtwo");
+    }
+
+    #[test]
+    fn test_the_oldest_events_are_dropped_over_the_bound() {
+        let mut lanes = Lanes::default();
+        let dropped: usize =
+            (0..10).map(|i| lanes.push_ephemeral(1, &Key::new(&i.to_string()), frame(&format!("<{i}>")), 10)).sum();
+        assert_eq!(dropped, 7);
+        assert_eq!(gathered(&mut lanes, 100), "<7><8><9>");
+    }
+
+    #[test]
+    fn test_the_durable_lane_refuses_what_exceeds_its_bound_but_takes_a_lone_frame() {
+        let mut lanes = Lanes::default();
+        assert!(lanes.push_durable(1, frame("longer than the bound"), 10));
+        assert!(!lanes.push_durable(1, frame("x"), 10));
+        assert_eq!(gathered(&mut lanes, 100), "longer than the bound");
+        assert!(lanes.push_durable(1, frame("x"), 10));
+    }
+
+    #[test]
+    fn test_a_channel_is_dropped_alone() {
+        let mut lanes = Lanes::default();
+        for number in [1, 2, 1, 3] {
+            lanes.push_durable(number, frame(&number.to_string()), 100);
+            lanes.push_ephemeral(number, &Key::new("k"), frame(&format!("e{number}")), 100);
+        }
+        lanes.push_control(frame("c"), 100);
+        lanes.drop_channel(1);
+        assert_eq!(lanes.queued(), 7);
+        assert_eq!(gathered(&mut lanes, 100), "c23e2e3");
+    }
+
+    #[test]
+    fn test_room_of_a_burst_is_given_back() {
+        let mut lanes = Lanes::default();
+        for _ in 0..1000 {
+            lanes.push_control(frame("c"), 10_000);
+            lanes.push_durable(1, frame("d"), 10_000);
+        }
+        gathered(&mut lanes, 10_000);
+        assert!(lanes.control.frames.capacity() <= KEPT_CAPACITY);
+        assert!(lanes.durable.frames.capacity() <= KEPT_CAPACITY);
+    }
+}

@@ -1,0 +1,181 @@
+//! Connections, links and channels of one worker: bytes in, typed events out; frames in, bytes out.
+//!
+//! ```text
+//!   transport ──feed──► tls ──► WebSocket ──► wire frames ──► events
+//!   transport ◄─flush── tls ◄── lanes ◄── frames (acks, pages) and publishes of channels
+//! ```
+//! What waits to be sent is shared plaintext, so that it can still be replaced, dropped or turned into `lag`; it is
+//! encrypted when it leaves. A slow peer costs its lanes' bounds and nobody else anything. Every call with an id that is
+//! gone does nothing and says so.
+mod attachment;
+mod channels;
+mod event;
+mod lanes;
+mod link;
+mod peer;
+mod peers;
+mod records;
+mod table;
+#[cfg(test)]
+mod tests;
+mod transports;
+
+pub use attachment::State;
+pub use channels::Gap;
+pub use event::{Breach, Event, Layer};
+pub use peer::Reading;
+pub use transports::{Departure, Upgrade};
+
+use crate::wire::Frame;
+use channels::Channels;
+use lanes::Key;
+use link::{Link, Stage};
+use peer::{Carrier, Mode, Peer};
+use peers::Peers;
+use std::{collections::HashMap, sync::Arc};
+
+/// Most bytes of one record of a pull link (docs/protocol.md).
+const MAX_RECORD: usize = 64 * 1024;
+
+/// Bounds, in bytes: of the three lanes of each link, and of what one flush gives for one connection (before TLS).
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    pub durable_bytes: usize,
+    pub ephemeral_bytes: usize,
+    pub control_bytes: usize,
+    /// At least 1.
+    pub write_bytes: usize,
+}
+
+/// What there is now; `dropped_events` and `lagged` count from the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stats {
+    pub connections: usize,
+    pub links: usize,
+    pub attachments: usize,
+    pub queued_bytes: usize,
+    pub dropped_events: u64,
+    pub lagged: u64,
+}
+
+pub struct Hub {
+    peers: Peers,
+    channels: Channels,
+    /// Bound links by person.
+    persons: HashMap<Arc<str>, Vec<u64>>,
+    connections: usize,
+    links: usize,
+    /// Plaintext of one connection on its way to TLS.
+    plaintext: Vec<u8>,
+}
+
+impl Hub {
+    pub fn new(settings: Settings) -> Self {
+        Self {
+            peers: Peers::new(settings),
+            channels: Channels::default(),
+            persons: HashMap::new(),
+            connections: 0,
+            links: 0,
+            plaintext: Vec::new(),
+        }
+    }
+
+    /// A link without a transport: `feed_link` and `take` carry its bytes. `None` when no id is left.
+    pub fn open_link(&mut self) -> Option<u64> {
+        let id = self.peers.insert(Peer::pull(Link::new(MAX_RECORD)))?;
+        self.links += 1;
+        Some(id)
+    }
+
+    /// Bytes of a pull link: records, each behind its length (RFC 9000 §16).
+    pub fn feed_link(&mut self, link: u64, data: &[u8], reading: &mut Reading<'_>) {
+        self.peers.change(link, |peer, _| {
+            if matches!(peer.carrier, Carrier::Pull(_)) {
+                peer.receive(data, reading);
+            }
+        });
+    }
+
+    /// Appends whole records of a pull link to the empty `out`: at most `maximum` bytes unless the first is longer.
+    pub fn take(&mut self, link: u64, maximum: usize, out: &mut Vec<u8>) {
+        self.peers.change(link, |peer, _| {
+            if matches!(peer.carrier, Carrier::Pull(_)) {
+                peer.lanes.take_whole(out, maximum);
+            }
+        });
+    }
+
+    /// The link speaks for `person` from now on, for good; reads what arrived behind `connect`.
+    ///
+    /// Publishes and commands of all links of one person share one limit: `rate` a second, `burst` at once.
+    pub fn bind(&mut self, link: u64, person: &str, rate: f64, burst: f64, reading: &mut Reading<'_>) {
+        let person: Arc<str> = match self.persons.get_key_value(person) {
+            Some((known, _)) => known.clone(),
+            None => person.into(),
+        };
+        let bound = self.peers.change(link, |peer, _| {
+            let Some(unbound) = peer.link.as_mut().filter(|link| link.stage != Stage::Bound) else { return false };
+            let held = unbound.bind(person.clone(), rate, burst);
+            if let Carrier::Transport { mode: Mode::Link(parser), .. } = &mut peer.carrier {
+                parser.set_max_message(unbound.max_message());
+            }
+            peer.plaintext(&held, reading);
+            true
+        });
+        if bound == Some(true) {
+            self.persons.entry(person).or_default().push(link);
+        }
+    }
+
+    /// Queues a frame on a link's control lane; false when the link is gone, finished, or overflown twice over.
+    pub fn send_frame(&mut self, link: u64, frame: &Frame) -> bool {
+        self.peers.push_control(link, frame)
+    }
+
+    /// Queues an event on a link's ephemeral lane; one with the same channel and key that still waits is replaced.
+    pub fn send_event(&mut self, link: u64, key: &str, frame: &Frame) -> bool {
+        self.peers.push_event(link, &Key::new(key), frame)
+    }
+
+    /// Links whose control lane grew over its bound since the last call: close them, resumably.
+    pub fn take_overflown(&mut self) -> Vec<u64> {
+        self.peers.take_overflown()
+    }
+
+    /// The carrier is gone: forget everything of it, attachments too.
+    pub fn close(&mut self, id: u64) -> bool {
+        let Some(peer) = self.peers.remove(id) else { return false };
+        if matches!(peer.carrier, Carrier::Transport { .. }) {
+            self.connections -= 1;
+        }
+        let Some(link) = peer.link else { return true };
+        self.links -= 1;
+        if let Some(person) = link.person() {
+            if let Some(links) = self.persons.get_mut(person) {
+                links.retain(|&other| other != id);
+                if links.is_empty() {
+                    self.persons.remove(person);
+                }
+            }
+        }
+        self.channels.forget(&mut self.peers, link.places);
+        true
+    }
+
+    /// Bytes that wait in the lanes of a connection or link; 0 when it is gone.
+    pub fn queued(&self, id: u64) -> usize {
+        self.peers.get(id).map_or(0, |peer| peer.lanes.queued())
+    }
+
+    pub fn stats(&self) -> Stats {
+        Stats {
+            connections: self.connections,
+            links: self.links,
+            attachments: self.channels.attachments(),
+            queued_bytes: self.peers.queued(),
+            dropped_events: self.peers.dropped_events(),
+            lagged: self.channels.lagged(),
+        }
+    }
+}

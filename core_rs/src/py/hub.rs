@@ -1,0 +1,358 @@
+//! `Hub` and the events of transports.
+use super::{
+    limit::PyLimiter,
+    tls::Tls,
+    wire::{self, PyFrame},
+};
+use crate::{
+    error::Error,
+    hub::{Departure, Event, Hub, Reading, Settings, Upgrade},
+    websocket::code,
+};
+use pyo3::{
+    buffer::PyBuffer,
+    exceptions::PyValueError,
+    prelude::*,
+    types::{PyByteArray, PyBytes, PyList},
+};
+use std::slice;
+
+/// A flush of more connections than this gives other threads the interpreter meanwhile; for fewer, handing it over
+/// costs more than the work.
+const DETACHED_FLUSH: usize = 64;
+
+/// Room that the buffer of flush keeps.
+const KEPT_CAPACITY: usize = 1 << 20;
+
+#[pyclass(module = "chiron._core", frozen, get_all)]
+pub(crate) struct Data {
+    data: Py<PyBytes>,
+}
+
+#[pyclass(module = "chiron._core", frozen, get_all)]
+pub(crate) struct Secured {
+    protocol: Option<String>,
+    server_name: Option<String>,
+    resumed: bool,
+}
+
+#[pyclass(module = "chiron._core", frozen, get_all)]
+pub(crate) struct Ended {
+    clean: bool,
+}
+
+#[pyclass(module = "chiron._core", frozen, get_all)]
+pub(crate) struct Message {
+    data: Py<PyBytes>,
+    text: bool,
+}
+
+#[pyclass(module = "chiron._core", frozen, get_all)]
+pub(crate) struct PeerClosed {
+    code: u16,
+    reason: String,
+}
+
+#[pyclass(module = "chiron._core", frozen, get_all)]
+pub(crate) struct Broken {
+    layer: &'static str,
+    code: u16,
+    reason: String,
+}
+
+fn to_python(py: Python<'_>, event: Event) -> PyResult<Py<PyAny>> {
+    let bytes = |data: Vec<u8>| PyBytes::new(py, &data).unbind();
+    Ok(match event {
+        Event::Data(data) => Py::new(py, Data { data: bytes(data) })?.into_any(),
+        Event::Secured { protocol, server_name, resumed } => {
+            Py::new(py, Secured { protocol, server_name, resumed })?.into_any()
+        }
+        Event::Ended { clean } => Py::new(py, Ended { clean })?.into_any(),
+        Event::Message { data, text } => Py::new(py, Message { data: bytes(data), text })?.into_any(),
+        Event::PeerClosed { code, reason } => Py::new(py, PeerClosed { code, reason })?.into_any(),
+        Event::Broken(breach) => {
+            Py::new(py, Broken { layer: breach.layer.name(), code: breach.code, reason: breach.reason })?.into_any()
+        }
+        Event::Frame(frame) => wire::to_python(py, frame)?,
+    })
+}
+
+#[pyclass(module = "chiron._core", name = "Hub")]
+pub(crate) struct PyHub {
+    hub: Hub,
+    limiter: Option<Py<PyLimiter>>,
+    /// The transports' buffer. Held for as long as the hub lives, so that nobody can resize it.
+    receive_buffer: PyBuffer<u8>,
+    /// What flush sends, joined.
+    out: Vec<u8>,
+    departures: Vec<Departure>,
+    /// A call is under way; still set when the next one begins, it panicked.
+    entered: bool,
+}
+
+impl PyHub {
+    /// Runs one call. Whatever a panic left half done is not used again.
+    fn enter<R>(&mut self, call: impl FnOnce(&mut Self) -> R) -> Result<R, Error> {
+        if self.entered {
+            return Err(Error::Poisoned);
+        }
+        self.entered = true;
+        let result = call(self);
+        self.entered = false;
+        Ok(result)
+    }
+
+    /// Runs one call on the hub alone.
+    fn with<R>(&mut self, call: impl FnOnce(&mut Hub) -> R) -> Result<R, Error> {
+        self.enter(|this| call(&mut this.hub))
+    }
+
+    /// Runs one call that reads, with the limiter at hand; its events as Python objects.
+    fn read<'py>(
+        &mut self,
+        py: Python<'py>,
+        now: f64,
+        read: impl FnOnce(&mut Hub, &PyBuffer<u8>, &mut Reading<'_>),
+    ) -> PyResult<Bound<'py, PyList>> {
+        if !(now.is_finite() && now >= 0.0) {
+            return Err(PyValueError::new_err("now must be finite and not below 0"));
+        }
+        let mut events = Vec::new();
+        self.enter(|this| {
+            let mut limiter = this.limiter.as_ref().map(|limiter| limiter.borrow_mut(py));
+            let limiter = limiter.as_mut().map(|limiter| &mut limiter.limiter);
+            read(&mut this.hub, &this.receive_buffer, &mut Reading { now, limiter, events: &mut events });
+        })?;
+        let list = PyList::empty(py);
+        for event in events {
+            list.append(to_python(py, event)?)?;
+        }
+        Ok(list)
+    }
+}
+
+#[pymethods]
+impl PyHub {
+    #[new]
+    #[pyo3(signature = (
+        receive_buffer, *, limiter=None, durable_bytes=262_144, ephemeral_bytes=65_536, control_bytes=262_144,
+        write_bytes=16_384
+    ))]
+    fn new(
+        receive_buffer: &Bound<'_, PyByteArray>,
+        limiter: Option<Py<PyLimiter>>,
+        durable_bytes: usize,
+        ephemeral_bytes: usize,
+        control_bytes: usize,
+        write_bytes: usize,
+    ) -> PyResult<Self> {
+        if write_bytes == 0 {
+            return Err(PyValueError::new_err("write_bytes must be above 0"));
+        }
+        Ok(Self {
+            hub: Hub::new(Settings { durable_bytes, ephemeral_bytes, control_bytes, write_bytes }),
+            limiter,
+            receive_buffer: PyBuffer::get(receive_buffer)?,
+            out: Vec::new(),
+            departures: Vec::new(),
+            entered: false,
+        })
+    }
+
+    #[expect(unused_variables, reason = "every call that may depend on time is told it")]
+    fn open(&mut self, tls: Option<&Bound<'_, Tls>>, now: f64) -> Result<u64, Error> {
+        let settings = tls.map(|tls| &tls.get().settings);
+        self.with(|hub| hub.open(settings))??.ok_or(Error::NoIds)
+    }
+
+    fn feed<'py>(&mut self, py: Python<'py>, connection: u64, size: usize, now: f64) -> PyResult<Bound<'py, PyList>> {
+        if size > self.receive_buffer.len_bytes() {
+            return Err(PyValueError::new_err("size is more than the receive buffer holds"));
+        }
+        self.read(py, now, |hub, buffer, reading| {
+            // SAFETY: the buffer is a bytearray's, contiguous and at least `size` long; the export that we hold keeps it
+            // in place, and the interpreter, which this thread holds throughout, keeps others from writing to it.
+            let bytes = unsafe { slice::from_raw_parts(buffer.buf_ptr().cast::<u8>(), size) };
+            hub.feed(connection, bytes, reading);
+        })
+    }
+
+    fn feed_end<'py>(&mut self, py: Python<'py>, connection: u64, now: f64) -> PyResult<Bound<'py, PyList>> {
+        self.read(py, now, |hub, _, reading| hub.feed_end(connection, reading))
+    }
+
+    fn upgrade<'py>(
+        &mut self,
+        py: Python<'py>,
+        connection: u64,
+        mode: &str,
+        trailing: &[u8],
+        max_message: usize,
+        now: f64,
+    ) -> PyResult<Bound<'py, PyList>> {
+        let mode = match mode {
+            "message" => Upgrade::Message,
+            "link" => Upgrade::Link,
+            _ => return Err(PyValueError::new_err("mode is message or link")),
+        };
+        self.read(py, now, |hub, _, reading| hub.upgrade(connection, mode, trailing, max_message, reading))
+    }
+
+    fn send(&mut self, connection: u64, data: &[u8]) -> Result<bool, Error> {
+        self.with(|hub| hub.send(connection, data))
+    }
+
+    fn send_message(&mut self, connection: u64, data: &[u8], text: bool) -> Result<bool, Error> {
+        self.with(|hub| hub.send_message(connection, data, text))
+    }
+
+    #[pyo3(signature = (connection, code=None, reason=""))]
+    fn finish(&mut self, connection: u64, code: Option<u16>, reason: &str) -> Result<bool, Error> {
+        self.with(|hub| hub.finish(connection, code.unwrap_or(code::NORMAL), reason))
+    }
+
+    fn pause(&mut self, connection: u64) -> Result<bool, Error> {
+        self.with(|hub| hub.pause(connection))
+    }
+
+    fn resume(&mut self, connection: u64) -> Result<bool, Error> {
+        self.with(|hub| hub.resume(connection))
+    }
+
+    fn close(&mut self, connection: u64) -> Result<bool, Error> {
+        self.with(|hub| hub.close(connection))
+    }
+
+    fn queued(&mut self, connection: u64) -> Result<usize, Error> {
+        self.with(|hub| hub.queued(connection))
+    }
+
+    #[expect(unused_variables, reason = "every call that may depend on time is told it")]
+    fn flush<'py>(&mut self, py: Python<'py>, limit: usize, now: f64) -> PyResult<Bound<'py, PyList>> {
+        self.enter(|this| {
+            let Self { hub, out, departures, .. } = this;
+            out.clear();
+            out.shrink_to(KEPT_CAPACITY);
+            departures.clear();
+            if limit.min(hub.ready()) > DETACHED_FLUSH {
+                py.detach(|| hub.flush(limit, out, departures));
+            } else {
+                hub.flush(limit, out, departures);
+            }
+        })?;
+        let list = PyList::empty(py);
+        let mut start = 0;
+        for departure in &self.departures {
+            let bytes = PyBytes::new(py, &self.out[start..departure.end]);
+            start = departure.end;
+            list.append((departure.connection, bytes, departure.last))?;
+        }
+        Ok(list)
+    }
+
+    #[getter]
+    fn dirty(&mut self) -> Result<bool, Error> {
+        self.with(|hub| hub.is_dirty())
+    }
+
+    #[expect(unused_variables, reason = "every call that may depend on time is told it")]
+    fn open_link(&mut self, now: f64) -> Result<u64, Error> {
+        self.with(Hub::open_link)?.ok_or(Error::NoIds)
+    }
+
+    fn feed_link<'py>(&mut self, py: Python<'py>, link: u64, data: &[u8], now: f64) -> PyResult<Bound<'py, PyList>> {
+        self.read(py, now, |hub, _, reading| hub.feed_link(link, data, reading))
+    }
+
+    fn take<'py>(&mut self, py: Python<'py>, link: u64, maximum: usize) -> PyResult<Bound<'py, PyBytes>> {
+        let mut out = Vec::new();
+        self.with(|hub| hub.take(link, maximum, &mut out))?;
+        Ok(PyBytes::new(py, &out))
+    }
+
+    #[pyo3(signature = (link, person, now, *, rate, burst))]
+    fn bind<'py>(
+        &mut self,
+        py: Python<'py>,
+        link: u64,
+        person: &str,
+        now: f64,
+        rate: f64,
+        burst: f64,
+    ) -> PyResult<Bound<'py, PyList>> {
+        if ![rate, burst].iter().all(|number| number.is_finite() && *number > 0.0) {
+            return Err(PyValueError::new_err("rate and burst must be finite and above 0"));
+        }
+        self.read(py, now, |hub, _, reading| hub.bind(link, person, rate, burst, reading))
+    }
+
+    fn send_frame(&mut self, link: u64, frame: &Bound<'_, PyFrame>) -> Result<bool, Error> {
+        self.with(|hub| hub.send_frame(link, &frame.get().frame))
+    }
+
+    fn send_event(&mut self, link: u64, key: &str, frame: &Bound<'_, PyFrame>) -> Result<bool, Error> {
+        self.with(|hub| hub.send_event(link, key, &frame.get().frame))
+    }
+
+    fn attach(&mut self, link: u64, number: u64, generation: u64, after: u64) -> Result<bool, Error> {
+        self.with(|hub| hub.attach(link, number, generation, after))
+    }
+
+    fn fill(&mut self, link: u64, number: u64, generation: u64, frames: Vec<Py<PyFrame>>) -> Result<bool, Error> {
+        self.with(|hub| hub.fill(link, number, generation, frames.iter().map(|frame| &frame.get().frame)))
+    }
+
+    fn go_live(&mut self, link: u64, number: u64, generation: u64) -> Result<Option<u64>, Error> {
+        self.with(|hub| hub.go_live(link, number, generation))
+    }
+
+    fn detach(&mut self, link: u64, number: u64, generation: u64) -> Result<bool, Error> {
+        self.with(|hub| hub.detach(link, number, generation))
+    }
+
+    #[pyo3(signature = (number, person, frame=None))]
+    fn drop(&mut self, number: u64, person: &str, frame: Option<&Bound<'_, PyFrame>>) -> Result<Vec<u64>, Error> {
+        self.with(|hub| hub.drop(number, person, frame.map(|frame| &frame.get().frame)))
+    }
+
+    #[pyo3(signature = (number, frame, offset, sender=0))]
+    fn publish(&mut self, number: u64, frame: &Bound<'_, PyFrame>, offset: u64, sender: u64) -> Result<usize, Error> {
+        self.with(|hub| hub.publish(number, &frame.get().frame, offset, sender))
+    }
+
+    #[pyo3(signature = (number, key, frame, sender=0))]
+    fn publish_event(
+        &mut self,
+        number: u64,
+        key: &str,
+        frame: &Bound<'_, PyFrame>,
+        sender: u64,
+    ) -> Result<usize, Error> {
+        self.with(|hub| hub.publish_event(number, key, &frame.get().frame, sender))
+    }
+
+    fn take_gaps(&mut self) -> Result<Vec<(u64, u64, u64, u64)>, Error> {
+        let gaps = self.with(Hub::take_gaps)?;
+        Ok(gaps.into_iter().map(|gap| (gap.link, gap.number, gap.generation, gap.after)).collect())
+    }
+
+    fn take_overflown(&mut self) -> Result<Vec<u64>, Error> {
+        self.with(Hub::take_overflown)
+    }
+
+    fn attached(&mut self, link: u64, number: u64) -> Result<Option<&'static str>, Error> {
+        self.with(|hub| hub.attached(link, number).map(|state| state.name()))
+    }
+
+    fn stats<'py>(&mut self, py: Python<'py>) -> PyResult<Bound<'py, pyo3::types::PyDict>> {
+        let stats = self.with(|hub| hub.stats())?;
+        let dict = pyo3::types::PyDict::new(py);
+        dict.set_item("connections", stats.connections)?;
+        dict.set_item("links", stats.links)?;
+        dict.set_item("attachments", stats.attachments)?;
+        dict.set_item("queued_bytes", stats.queued_bytes)?;
+        dict.set_item("dropped_events", stats.dropped_events)?;
+        dict.set_item("lagged", stats.lagged)?;
+        Ok(dict)
+    }
+}

@@ -1,0 +1,214 @@
+"""The one place where the parts of a worker are put together.
+
+An embedder builds the same: `build(config)`, then `await start(sockets)` on a running loop (uvloop or plain asyncio),
+`await drain(seconds)`, `await stop()`. Nothing here installs signal handlers, configures logging or keeps global state.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import random
+import socket
+from collections.abc import Callable, Sequence
+from uuid import UUID
+
+from chiron._core import Hub, Limiter, Signer, Tls, Verifier
+from chiron.db.pool import Pool
+from chiron.errors import SetupError, Unavailable
+from chiron.server.chat.api import ChatApi
+from chiron.server.chat.channels import ConversationChannels, PersonalChannels
+from chiron.server.chat.service import Chat
+from chiron.server.config import ISSUER, WorkerConfig
+from chiron.server.edge.connection import WebSocketService
+from chiron.server.edge.engine import Engine
+from chiron.server.edge.tcp import TcpListener
+from chiron.server.gateway import health
+from chiron.server.gateway.commands import Commands
+from chiron.server.gateway.gateway import Gateway
+from chiron.server.gateway.limits import Limits, Rates
+from chiron.server.gateway.static import Pages
+from chiron.server.gateway.tokens import Tokens
+from chiron.server.identity import api as identity_api
+from chiron.server.identity.passwords import Passwords
+from chiron.server.identity.service import Identity
+from chiron.server.identity.tokens import ACCESS_SECONDS, AccessTokens
+from chiron.server.platform.clock import SystemClock
+from chiron.server.platform.cursors import SealedCursors
+from chiron.server.platform.ids import UuidV7
+from chiron.server.platform.keys import Sealer
+from chiron.server.ports import ChannelAuthority, Clock, Database, Health, Ids, Tx
+from chiron.server.realtime.links import Links
+from chiron.server.realtime.publisher import Publisher
+from chiron.server.realtime.timers import Timers
+
+RECEIVE_BYTES = 65_536
+LIMITED_KEYS = 65_536
+"""Addresses and people whose rate is remembered at a time."""
+
+DATABASE_SECONDS = 60.0
+"""How long to wait for a database that recovers: both may have died together."""
+
+RECONNECT_WINDOW = 1.0
+"""Seconds over which clients are asked to come back after a restart, for each thousand of them."""
+
+
+class App:
+    """One worker's server."""
+
+    def __init__(
+        self, config: WorkerConfig, clock: Clock, ids: Ids, on_poisoned: Callable[[BaseException], None] | None
+    ) -> None:
+        self._config = config
+        self._clock = clock
+        self._ids = ids
+        self._draining = False
+        self._pool = Pool(config.database)
+        self._passwords = Passwords()
+        self._limiter = Limiter(LIMITED_KEYS)
+        self._limits = Limits(self._limiter, Rates())
+        self._tokens = self._make_tokens()
+        buffer = bytearray(RECEIVE_BYTES)
+        self._hub = Hub(buffer, limiter=self._limiter)
+        self._engine = Engine(self._hub, buffer, on_poisoned=on_poisoned)
+        self._timers = Timers(clock)
+        self._publisher = Publisher(self._hub, self._timers, clock)
+        self._tls = Tls(config.tls_chain, config.tls_key, config.keys.tickets) if config.tls_chain else None
+        # Made by `start`, since they need to know the database.
+        self._chat: Chat | None = None
+        self._links: Links | None = None
+        self._gateway: Gateway | None = None
+        self._listener: TcpListener | None = None
+
+    async def start(self, sockets: Sequence[tuple[socket.socket, bool]]) -> None:
+        """Serve on bound sockets, each with whether TLS is spoken there.
+
+        Waits for a database that is starting. Raises Unavailable when it does not come, SetupError for a listener with
+        TLS without a certificate.
+        """
+        await self._until_reachable()
+        epoch = await _epoch(self._pool)
+        identity = self._make_identity()
+        for login in await identity.ended_lately():
+            self._tokens.end_login(login)
+        self._chat = Chat(
+            self._pool, self._ids, self._clock, self._publisher, identity, SealedCursors(self._config.keys.cursor)
+        )
+        await self._chat.start()
+        api = ChatApi(self._chat, epoch)
+        authorities: list[ChannelAuthority] = [ConversationChannels(self._chat), PersonalChannels(self._pool)]
+        self._links = Links(
+            self._hub,
+            publisher=self._publisher,
+            authorities={authority.kind: authority for authority in authorities},
+            commands=Commands(api.commands(), limits=self._limits, clock=self._clock),
+            tokens=self._tokens,
+            transport=self._engine,
+            timers=self._timers,
+            clock=self._clock,
+            ids=self._ids,
+            epoch=epoch,
+            rng=random.SystemRandom(),
+        )
+        public_keys = [(key.kid, Signer(key.kid, key.seed).public_key) for key in self._config.keys.signing]
+        checks = Health({"database": self._pool.check, "committer": self._chat.check, "server": self._is_draining})
+        self._gateway = Gateway(
+            [*identity_api.routes(identity, public_keys), *api.routes(), *health.routes(checks)],
+            verifier=self._tokens,
+            limits=self._limits,
+            clock=self._clock,
+            origins=self._config.origins,
+            pages=Pages(),
+        )
+        self._listener = TcpListener(self._engine, self._gateway, WebSocketService(self._links))
+        for sock, secure in sockets:
+            if secure and self._tls is None:
+                raise SetupError("a listener with TLS needs a certificate")
+            await self._listener.listen(sock, self._tls if secure else None)
+
+    async def drain(self, seconds: float) -> None:
+        """Accept no more; have clients come back later; finish what was begun, within `seconds`."""
+        self._draining = True
+        assert self._listener is not None
+        assert self._links is not None
+        assert self._gateway is not None
+        self._listener.stop_accepting()
+        self._gateway.drain()
+        window = RECONNECT_WINDOW * (1 + len(self._links) / 1000)
+        await self._links.drain(window=window, grace=seconds / 2)
+        await self._listener.drain(seconds / 2)
+
+    async def stop(self) -> None:
+        """Give up what is left; what was accepted by the committer is still written."""
+        if self._links is not None:
+            await self._links.stop()
+        if self._chat is not None:
+            await self._chat.stop()
+        self._passwords.close()
+        await self._pool.stop()
+
+    async def _until_reachable(self) -> None:
+        deadline = self._clock.monotonic() + DATABASE_SECONDS
+        while True:
+            try:
+                await self._pool.start()
+                return
+            except Unavailable:
+                if self._clock.monotonic() > deadline:
+                    raise
+            await asyncio.sleep(0.1)
+
+    def _make_tokens(self) -> Tokens:
+        verifier = Verifier(ISSUER, ISSUER)
+        verifier.set_keys([(key.kid, Signer(key.kid, key.seed).public_key) for key in self._config.keys.signing])
+        return Tokens(verifier, self._clock, lifetime=ACCESS_SECONDS)
+
+    def _make_identity(self) -> Identity:
+        newest = self._config.keys.signing[0]
+        access = AccessTokens(Signer(newest.kid, newest.seed).sign, ISSUER, ISSUER, self._ids)
+        return Identity(
+            self._pool,
+            self._clock,
+            self._ids,
+            self._passwords,
+            Sealer(self._config.keys.sealing),
+            access,
+            self._login_ended,
+        )
+
+    def _login_ended(self, login: UUID) -> None:
+        self._tokens.end_login(login)
+        self._publisher.end_login(login)
+
+    async def _is_draining(self) -> str | None:
+        return "is restarting" if self._draining else None
+
+
+def build(
+    config: WorkerConfig,
+    *,
+    clock: Clock | None = None,
+    ids: Ids | None = None,
+    on_poisoned: Callable[[BaseException], None] | None = None,
+) -> App:
+    """A worker's server that is not started yet.
+
+    `on_poisoned` is told of a panic in the extension, after which the process must be replaced.
+    """
+    clock = clock or SystemClock()
+    return App(config, clock, ids or UuidV7(clock), on_poisoned)
+
+
+async def _epoch(database: Database) -> str:
+    """Names the history that offsets belong to: it changes with a restore, and with another database."""
+
+    async def look(tx: Tx) -> str:
+        row = await tx.fetchrow(
+            """SELECT s.system_identifier, c.timeline_id, i.restored, d.oid
+               FROM pg_control_system() s, pg_control_checkpoint() c, instance i,
+                    pg_database d WHERE d.datname = current_database()"""
+        )
+        assert row is not None
+        return hashlib.sha256(repr(tuple(row.values())).encode()).hexdigest()[:16]
+
+    return await asyncio.wait_for(database.read(look), 10)

@@ -1,0 +1,135 @@
+"""The certificate of the TCP listener: the operator's files, or a development authority made at the first start.
+
+The development authority signs short-lived leaves for loopback names only. Its certificate may be added to a browser;
+its key stays in the data folder (mode 0600). A leaf is renewed when a quarter of its life is left.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from chiron.errors import SetupError
+
+AUTHORITY_LIFE = timedelta(days=3650)
+LEAF_LIFE = timedelta(days=90)
+NAMES = ("localhost",)
+ADDRESSES = ("127.0.0.1", "::1")
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """PEM: the chain, leaf first, and its private key."""
+
+    chain: bytes
+    key: bytes
+
+    def __repr__(self) -> str:
+        return f"Certificate({len(self.chain)} bytes)"
+
+
+def from_files(chain: Path, key: Path) -> Certificate:
+    """The operator's certificate. Raises SetupError naming the file that cannot be read."""
+    try:
+        return Certificate(chain.read_bytes(), key.read_bytes())
+    except OSError as error:
+        raise SetupError(f"the TLS certificate cannot be read: {error.strerror}: {error.filename}") from error
+
+
+def development(folder: Path, now: datetime) -> Certificate:
+    """A certificate for loopback, signed by the authority in `folder` (`ca.pem`), which is made when missing."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    authority_key, authority = _authority(folder, now)
+    chain, key = folder / "leaf.pem", folder / "leaf.key"
+    if chain.is_file() and key.is_file():
+        leaf = x509.load_pem_x509_certificate(chain.read_bytes())
+        if leaf.issuer == authority.subject and leaf.not_valid_after_utc - now > LEAF_LIFE / 4:
+            return Certificate(chain.read_bytes(), key.read_bytes())
+    leaf_key = ec.generate_private_key(ec.SECP256R1())
+    names: list[x509.GeneralName] = [x509.DNSName(name) for name in NAMES]
+    names += [x509.IPAddress(ipaddress.ip_address(address)) for address in ADDRESSES]
+    leaf = (
+        _builder("Chiron on this machine", authority.subject, leaf_key.public_key(), now, LEAF_LIFE)
+        .add_extension(x509.SubjectAlternativeName(names), critical=False)
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(authority_key.public_key()), critical=False)
+        .sign(authority_key, hashes.SHA256())
+    )
+    _write(key, _pem(leaf_key), 0o600)
+    _write(chain, leaf.public_bytes(serialization.Encoding.PEM), 0o644)
+    return Certificate(chain.read_bytes(), key.read_bytes())
+
+
+def _authority(folder: Path, now: datetime) -> tuple[ec.EllipticCurvePrivateKey, x509.Certificate]:
+    certificate, key_file = folder / "ca.pem", folder / "ca.key"
+    if certificate.is_file() and key_file.is_file():
+        key = serialization.load_pem_private_key(key_file.read_bytes(), None)
+        if not isinstance(key, ec.EllipticCurvePrivateKey):
+            raise SetupError(f"{key_file} is not the key that Chiron made; move the folder {folder} away")
+        return key, x509.load_pem_x509_certificate(certificate.read_bytes())
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"Chiron development authority {os.urandom(4).hex()}")])
+    allowed: list[x509.GeneralName] = [x509.DNSName(name) for name in NAMES]
+    allowed += [x509.IPAddress(ipaddress.ip_network(address)) for address in ADDRESSES]
+    authority = (
+        _builder(name, name, key.public_key(), now, AUTHORITY_LIFE)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        # RFC 5280 §4.2.1.10: whoever trusts this authority trusts it for loopback alone.
+        .add_extension(x509.NameConstraints(permitted_subtrees=allowed, excluded_subtrees=None), critical=True)
+        .add_extension(
+            x509.KeyUsage(
+                digital_signature=False,
+                content_commitment=False,
+                key_encipherment=False,
+                data_encipherment=False,
+                key_agreement=False,
+                key_cert_sign=True,
+                crl_sign=True,
+                encipher_only=False,
+                decipher_only=False,
+            ),
+            critical=True,
+        )
+        .sign(key, hashes.SHA256())
+    )
+    _write(key_file, _pem(key), 0o600)
+    _write(certificate, authority.public_bytes(serialization.Encoding.PEM), 0o644)
+    return key, authority
+
+
+def _builder(
+    subject: str | x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey, now: datetime, life: timedelta
+) -> x509.CertificateBuilder:
+    if isinstance(subject, str):
+        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, subject)])
+    return (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(issuer)
+        .public_key(key)
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(hours=1))
+        .not_valid_after(now + life)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
+    )
+
+
+def _pem(key: ec.EllipticCurvePrivateKey) -> bytes:
+    return key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+
+
+def _write(path: Path, content: bytes, mode: int) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)

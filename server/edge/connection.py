@@ -1,0 +1,500 @@
+"""One TCP connection: a transport of the loop on one side, the hub on the other."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from enum import Enum, IntEnum, auto
+from typing import Any, Literal, cast
+
+import structlog
+
+from chiron._core import Broken, Data, Ended, PeerClosed, Secured, Tls
+from chiron.errors import Unavailable
+from chiron.protocols import http1, websocket
+from chiron.server.edge.engine import Engine
+from chiron.server.ports import Gateway, Links, Request, Response
+
+_NOTSENT_LOWAT_OPTION = getattr(socket, "TCP_NOTSENT_LOWAT", {"linux": 25, "darwin": 0x201}.get(sys.platform))
+_NOTSENT_LOWAT = 16_384
+"""Bytes that the kernel takes ahead of the network. Without it the kernel takes megabytes for a peer that never reads,
+and a slow reader is not seen."""
+_RESPONSE_MARK = 65_536
+"""A pipelined request waits until fewer bytes of the answers before it are queued."""
+
+
+@dataclass(frozen=True, slots=True)
+class EdgeLimits:
+    """Seconds that a transport may take, and what HTTP allows."""
+
+    handshake_seconds: float = 10.0
+    """TLS."""
+    stall_seconds: float = 20.0
+    """Without the peer taking anything that waits for it."""
+    linger_seconds: float = 2.0
+    """Between our last byte and the peer's."""
+    http: http1.Limits = field(default_factory=http1.Limits)
+
+
+@dataclass(frozen=True, slots=True)
+class WebSocketService:
+    """Who gets the connections that become WebSockets.
+
+    In mode `link`, `links` receives wire frames; in mode `message`, `_core.Message` events.
+    """
+
+    links: Links
+    mode: Literal["link", "message"] = "link"
+    subprotocols: Sequence[str] = ("chiron.v1.json",)
+    max_message: int = 65_536
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """What a connection is connected to."""
+
+    gateway: Gateway
+    websocket: WebSocketService | None
+    limits: EdgeLimits
+
+
+class Timer(IntEnum):
+    HANDSHAKE = 0
+    HTTP = 1
+    STALL = 2
+    ENDING = 3
+
+
+# The life of a TCP connection
+# ----------------------------
+#
+# SECURING is the TLS handshake. HTTP and UPGRADED are the two things that bytes can mean. ENDING begins with
+# `Hub.finish`: what is queued still leaves, nothing is added. The flush marks the last bytes; our FIN follows them, and
+# in LINGERING what the peer still sends is thrown away until its FIN comes or the time is over. Closing at once would
+# make the kernel answer unread input with a reset, which may destroy our last bytes on their way (RFC 9112 §9.6).
+#
+# Every arrow that is not in the table leads to GONE and is drawn by `connection_lost` alone, from every phase.
+
+
+class Phase(Enum):
+    SECURING = auto()
+    HTTP = auto()
+    UPGRADED = auto()
+    ENDING = auto()
+    LINGERING = auto()
+    GONE = auto()
+
+
+_NEXT: dict[Phase, frozenset[Phase]] = {
+    Phase.SECURING: frozenset({Phase.HTTP, Phase.ENDING, Phase.GONE}),
+    Phase.HTTP: frozenset({Phase.UPGRADED, Phase.ENDING, Phase.GONE}),
+    Phase.UPGRADED: frozenset({Phase.ENDING, Phase.GONE}),
+    Phase.ENDING: frozenset({Phase.LINGERING, Phase.GONE}),
+    Phase.LINGERING: frozenset({Phase.GONE}),
+    Phase.GONE: frozenset(),
+}
+
+_ENDINGS = (PeerClosed, Broken, Ended)
+"""Events that end an upgraded connection."""
+
+_log = structlog.get_logger("chiron.edge")
+
+
+class TcpConnection(asyncio.BufferedProtocol):
+    """Reads into the engine's one buffer, which the hub consumes before the loop can read for anybody else."""
+
+    __slots__ = (
+        "_address",
+        "_armed",
+        "_cancellable",
+        "_closed",
+        "_engine",
+        "_http",
+        "_peer_ended",
+        "_phase",
+        "_postponed",
+        "_reading",
+        "_refusing",
+        "_secure",
+        "_service",
+        "_task",
+        "_tls",
+        "_transport",
+        "_was_link",
+        "id",
+    )
+
+    def __init__(
+        self,
+        engine: Engine,
+        service: Service,
+        tls: Tls | None,
+        *,
+        closed: Callable[[TcpConnection], None],
+        refusing: bool = False,
+    ) -> None:
+        """`closed` is called once, when the transport is gone.
+
+        `refusing`: there is no capacity for this one; its first request is answered 503.
+        """
+        self._closed = closed
+        self._engine = engine
+        self._service = service
+        self._tls = tls
+        self._refusing = refusing
+        self._phase = Phase.HTTP if tls is None else Phase.SECURING
+        self._http: http1.Connection | None = None
+        self._armed: float | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._cancellable = False
+        self._postponed: list[http1.Event] = []
+        self._peer_ended = False
+        self._reading = True
+        self._was_link = False
+        self._address = ""
+        self.id = 0
+
+    # --- asyncio.BufferedProtocol ------------------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        engine = self._engine
+        self._transport = cast(asyncio.Transport, transport)
+        self._transport.set_write_buffer_limits(high=0)
+        self._set_socket_options(transport.get_extra_info("socket"))
+        peername = transport.get_extra_info("peername")
+        self._address = peername[0] if isinstance(peername, tuple) else ""
+        now = engine.now()
+        try:
+            self.id = engine.hub.open(self._tls, now)
+        except BaseException as error:
+            self._fail(error)
+            return
+        engine.peers[self.id] = self
+        if self._phase is Phase.SECURING:
+            engine.timers.set(self.id, Timer.HANDSHAKE, now + self._service.limits.handshake_seconds)
+        else:
+            self._begin_http(now)
+
+    def get_buffer(self, sizehint: int) -> bytearray:
+        return self._engine.receive_buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
+        if self._phase is Phase.LINGERING:
+            return
+        engine = self._engine
+        now = engine.now()
+        try:
+            self._handle(engine.hub.feed(self.id, nbytes, now), now)
+            if engine.hub.dirty:
+                engine.wake()
+        except BaseException as error:
+            self._fail(error)
+
+    def eof_received(self) -> bool:
+        """Returns True: our half stays open until what we have to say is said."""
+        self._peer_ended = True
+        if self._phase is Phase.LINGERING:
+            self._transport.close()
+            return True
+        engine = self._engine
+        now = engine.now()
+        try:
+            self._handle(engine.hub.feed_end(self.id, now), now)
+            if engine.hub.dirty:
+                engine.wake()
+        except BaseException as error:
+            self._fail(error)
+        return True
+
+    def pause_writing(self) -> None:
+        engine = self._engine
+        engine.hub.pause(self.id)
+        if self._phase is not Phase.GONE:
+            engine.timers.set(self.id, Timer.STALL, engine.now() + self._service.limits.stall_seconds)
+
+    def resume_writing(self) -> None:
+        engine = self._engine
+        engine.timers.cancel(self.id, Timer.STALL)
+        engine.hub.resume(self.id)
+        engine.wake()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._phase is Phase.GONE:
+            return
+        engine = self._engine
+        self._phase = Phase.GONE
+        self._postponed = []
+        engine.peers.pop(self.id, None)
+        engine.timers.cancel_all(self.id)
+        try:
+            engine.hub.close(self.id)
+            self._abandon()
+            if self._was_link:
+                assert self._service.websocket is not None
+                self._service.websocket.links.closed(self.id)
+        except BaseException as error:
+            engine.failed(error)
+        finally:
+            self._closed(self)
+
+    # --- engine.Peer -------------------------------------------------------------------------------------------------
+
+    def write(self, data: bytes, last: bool) -> None:
+        transport = self._transport
+        if transport.is_closing():
+            return
+        try:
+            if data:
+                transport.write(data)
+            if last:
+                self._linger()
+            elif self._postponed and self._engine.hub.queued(self.id) < _RESPONSE_MARK:
+                events, self._postponed = self._postponed, []
+                self._on_http(events, self._engine.now())
+        except BaseException as error:
+            self._fail(error)
+
+    def end(self, code: int, reason: str) -> None:
+        """Finish an upgraded connection with a close frame; one that speaks HTTP, without."""
+        if self._phase is Phase.UPGRADED:
+            self._finish(code, reason)
+        elif self._phase in (Phase.SECURING, Phase.HTTP):
+            self._finish()
+
+    def abort(self) -> None:
+        self._transport.abort()
+
+    def drain(self) -> None:
+        """No further request: an idle connection ends now, a busy one with its answer."""
+        if self._phase is Phase.SECURING or (self._http is not None and self._http.state is http1.State.IDLE):
+            self._finish()
+
+    def expired(self, kind: int, now: float) -> None:
+        try:
+            if kind != Timer.HTTP:
+                self.abort()
+            elif self._http is not None and self._phase is Phase.HTTP:
+                self._armed = None
+                self._on_http(self._http.expire(now), now)
+        except BaseException as error:
+            self._fail(error)
+
+    # --- bytes in ----------------------------------------------------------------------------------------------------
+
+    def _handle(self, events: list[Any], now: float) -> None:
+        if self._phase is Phase.UPGRADED:
+            self._on_upgraded(events)
+            return
+        received = [event.data for event in events if type(event) is Data]
+        for event in events:
+            match event:
+                case Secured():
+                    self._engine.timers.cancel(self.id, Timer.HANDSHAKE)
+                    self._begin_http(now)
+                case Data() if received and self._phase is Phase.HTTP and self._http is not None:
+                    # Joined, because an upgrade takes what is behind it from here.
+                    data, received = b"".join(received), []
+                    self._on_http(self._http.receive(data, now), now)
+                case Ended():
+                    self._peer_ended = self._peer_ended or event.clean
+                    if self._phase is Phase.HTTP and self._http is not None:
+                        self._on_http(self._http.receive_end(now, clean=event.clean), now)
+                    else:
+                        self._finish()
+                case Broken():
+                    _log.debug("broken", layer=event.layer, reason=event.reason, address=self._address)
+                    self._abandon()
+                    self._finish()
+
+    def _on_upgraded(self, events: list[Any]) -> None:
+        """Frames go to the service; what concerns the connection stays here."""
+        assert self._service.websocket is not None
+        ending = [event for event in events if isinstance(event, _ENDINGS)]
+        frames = [event for event in events if not isinstance(event, _ENDINGS)] if ending else events
+        if frames:
+            self._service.websocket.links.received(self.id, frames)
+        for event in ending:
+            if isinstance(event, Broken):
+                _log.debug("broken", layer=event.layer, reason=event.reason, address=self._address)
+            elif isinstance(event, Ended):
+                self._peer_ended = self._peer_ended or event.clean
+            self._finish()
+
+    # --- HTTP --------------------------------------------------------------------------------------------------------
+
+    def _begin_http(self, now: float) -> None:
+        self._enter(Phase.HTTP)
+        self._http = http1.Connection(now, self._service.limits.http)
+        self._arm()
+
+    def _on_http(self, events: list[http1.Event], now: float) -> None:
+        http = self._http
+        assert http is not None
+        output = http.to_send(now)  # 100 Continue
+        if output:
+            self._send(output)
+        for event in events:
+            match event:
+                case http1.Request():
+                    self._on_request(event, now)
+                case http1.Refused():
+                    self._respond(self._service.gateway.refuse(event.error, address=self._address), now)
+                case http1.Aborted():
+                    self._abandon()
+                    self._finish()
+                case http1.Finished():
+                    self._finish()
+        if self._phase is Phase.HTTP:
+            self._arm()
+            self._set_reading(not (http.paused or self._postponed))
+
+    def _on_request(self, event: http1.Request, now: float) -> None:
+        request = Request(
+            method=event.method,
+            target=event.target,
+            headers=event.headers,
+            body=event.body,
+            address=self._address,
+            scheme="http" if self._tls is None else "https",
+            version=event.version,
+        )
+        if self._refusing:
+            busy = self._service.gateway.refuse(Unavailable("busy"), address=self._address)
+            self._respond(busy, now, close=True)
+        elif self._service.websocket is not None and websocket.asks_for_websocket(event.headers):
+            self._upgrade(request, self._service.websocket, now)
+        else:
+            self._cancellable = event.method in ("GET", "HEAD")
+            self._task = self._engine.loop.create_task(self._serve(request))
+            self._engine.tasks.add(self._task)
+            self._task.add_done_callback(self._engine.tasks.discard)
+
+    async def _serve(self, request: Request) -> None:
+        try:
+            response = await self._service.gateway.respond(request)
+            self._task = None
+            if self._phase is Phase.HTTP:
+                self._respond(response, self._engine.now())
+        except asyncio.CancelledError:
+            self.abort()
+            raise
+        except BaseException as error:
+            self._fail(error)
+
+    def _respond(self, response: Response, now: float, *, close: bool = False) -> None:
+        http, engine = self._http, self._engine
+        assert http is not None
+        close = close or engine.draining
+        following = http.respond(response.status, response.headers, response.body, now, close=close)
+        self._send(http.to_send(now))
+        if http.state is http1.State.CLOSED:
+            self._finish()
+        elif following and engine.hub.queued(self.id) >= _RESPONSE_MARK:
+            self._postponed = following
+            self._set_reading(False)
+        else:
+            self._on_http(following, now)
+
+    def _upgrade(self, request: Request, service: WebSocketService, now: float) -> None:
+        gateway, http = self._service.gateway, self._http
+        assert http is not None
+        refusal = gateway.admit(request)
+        if refusal is None:
+            try:
+                answer = websocket.negotiate(request.method, request.version, request.headers, service.subprotocols)
+            except websocket.HandshakeError as error:
+                refusal = gateway.refuse(error, address=self._address)
+        if refusal is not None:
+            self._respond(refusal, now, close=True)
+            return
+        trailing = http.switch(answer)
+        self._send(http.to_send(now))
+        self._http = None
+        self._engine.timers.cancel(self.id, Timer.HTTP)
+        self._enter(Phase.UPGRADED)
+        self._was_link = True
+        events = self._engine.hub.upgrade(self.id, service.mode, trailing, service.max_message, now)
+        service.links.opened(self.id, address=self._address)
+        self._set_reading(True)
+        self._on_upgraded(events)
+
+    def _arm(self) -> None:
+        """Keep the one HTTP timer at the protocol's deadline."""
+        assert self._http is not None
+        deadline = self._http.deadline()
+        if deadline == self._armed:
+            return
+        self._armed = deadline
+        if deadline is None:
+            self._engine.timers.cancel(self.id, Timer.HTTP)
+        else:
+            self._engine.timers.set(self.id, Timer.HTTP, deadline)
+
+    # --- the end -----------------------------------------------------------------------------------------------------
+
+    def _finish(self, code: int | None = None, reason: str = "") -> None:
+        """Queue nothing more; the flush brings the rest out and calls `write` with `last`."""
+        if self._phase in (Phase.ENDING, Phase.LINGERING, Phase.GONE):
+            return
+        upgraded = self._phase is Phase.UPGRADED
+        engine = self._engine
+        self._enter(Phase.ENDING)
+        self._postponed = []
+        engine.timers.cancel(self.id, Timer.HTTP)
+        engine.hub.finish(self.id, code, reason)
+        engine.wake()
+        if upgraded:
+            # Nothing durable waits for this link any more. An HTTP response goes on as long as the peer takes it.
+            engine.timers.set(self.id, Timer.ENDING, engine.now() + self._service.limits.linger_seconds)
+
+    def _linger(self) -> None:
+        engine = self._engine
+        self._enter(Phase.LINGERING)
+        if self._peer_ended:
+            self._transport.close()
+        else:
+            self._transport.write_eof()
+            self._set_reading(True)
+        engine.timers.set(self.id, Timer.ENDING, engine.now() + self._service.limits.linger_seconds)
+
+    def _abandon(self) -> None:
+        """The client will not see the answer: stop what only reads; what may have an effect runs to its end."""
+        if self._task is not None and self._cancellable:
+            self._task.cancel()
+        self._task = None
+
+    def _fail(self, error: BaseException) -> None:
+        self._engine.failed(error, self)
+
+    # --- the small steps ---------------------------------------------------------------------------------------------
+
+    def _enter(self, phase: Phase) -> None:
+        if phase is not self._phase:
+            assert phase in _NEXT[self._phase], f"from {self._phase.name} to {phase.name}"
+            self._phase = phase
+
+    def _send(self, data: bytes) -> None:
+        self._engine.hub.send(self.id, data)
+        self._engine.wake()
+
+    def _set_reading(self, reading: bool) -> None:
+        if reading is self._reading or self._transport.is_closing():
+            return
+        self._reading = reading
+        if reading:
+            self._transport.resume_reading()
+        else:
+            self._transport.pause_reading()
+
+    @staticmethod
+    def _set_socket_options(sock: Any) -> None:
+        if sock is None or sock.family not in (socket.AF_INET, socket.AF_INET6):
+            return
+        with suppress(OSError):  # the peer may be gone already
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if _NOTSENT_LOWAT_OPTION is not None:
+                sock.setsockopt(socket.IPPROTO_TCP, _NOTSENT_LOWAT_OPTION, _NOTSENT_LOWAT)

@@ -1,0 +1,140 @@
+"""What the connections of one loop share: the hub, the receive buffer, the flush and the timers."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+import structlog
+
+from chiron._core import Hub
+from chiron.server.edge.timers import Timers
+
+FLUSH_BATCH = 64
+"""Connections whose bytes one call into the hub makes."""
+FLUSH_SECONDS = 0.002
+"""After so long the flush lets the loop read before it goes on."""
+
+
+class Peer(Protocol):
+    """A connection, as the engine sees it. `write` never raises."""
+
+    def write(self, data: bytes, last: bool) -> None: ...
+    def end(self, code: int, reason: str) -> None: ...
+    def expired(self, kind: int, now: float) -> None: ...
+    def abort(self) -> None: ...
+
+
+class Engine:
+    """`ports.LinkTransport` over a hub, on whatever loop `start` is called in.
+
+    Bytes leave in one place: whoever queues something calls `wake`, the first call of a turn schedules the flush, and
+    the flush writes to each connection once with everything that it may send now.
+    """
+
+    def __init__(
+        self, hub: Hub, receive_buffer: bytearray, *, on_poisoned: Callable[[BaseException], None] | None = None
+    ) -> None:
+        """`receive_buffer` is the one that `hub` was made with.
+
+        `on_poisoned` is told of a panic in the extension, after which nothing here works any more: the process should
+        be replaced.
+        """
+        self.hub = hub
+        self.receive_buffer = receive_buffer
+        self.peers: dict[int, Peer] = {}
+        self.tasks: set[asyncio.Task[None]] = set()
+        self.draining = False
+        self.poisoned = False
+        self._on_poisoned = on_poisoned
+        self._flush_scheduled = False
+        self._log = structlog.get_logger("chiron.edge")
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._timers: Timers | None = None
+
+    def start(self) -> None:
+        """Belong to the running loop from now on. Repeating it does nothing."""
+        if self._loop is None:
+            self._loop = asyncio.get_running_loop()
+            self._timers = Timers(self._loop, self._expired)
+            if self._flush_scheduled:
+                self._loop.call_soon(self._flush)
+
+    def stop(self) -> None:
+        if self._timers is not None:
+            self._timers.close()
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        assert self._loop is not None, "the engine has not been started"
+        return self._loop
+
+    @property
+    def timers(self) -> Timers:
+        assert self._timers is not None, "the engine has not been started"
+        return self._timers
+
+    def now(self) -> float:
+        return self.loop.time()
+
+    # --- ports.LinkTransport -----------------------------------------------------------------------------------------
+
+    def wake(self) -> None:
+        if not self._flush_scheduled:
+            self._flush_scheduled = True
+            if self._loop is not None:
+                self._loop.call_soon(self._flush)
+
+    def end(self, link: int, code: int, reason: str) -> None:
+        peer = self.peers.get(link)
+        if peer is not None:
+            peer.end(code, reason)
+
+    # --- inside ------------------------------------------------------------------------------------------------------
+
+    def failed(self, error: BaseException, peer: Peer | None = None) -> None:
+        """Something raised that must not: end what it concerns. Raises again what is nobody's to handle."""
+        if _is_panic(error):
+            if not self.poisoned:
+                self.poisoned = True
+                self._log.critical("poisoned", exc_info=error)
+                for each in list(self.peers.values()):
+                    each.abort()
+                if self._on_poisoned is not None:
+                    self._on_poisoned(error)
+        elif isinstance(error, Exception):
+            self._log.error("connection failed", exc_info=error)
+            if peer is not None:
+                peer.abort()
+        else:
+            raise error
+
+    def _flush(self) -> None:
+        self._flush_scheduled = False
+        if self.poisoned:
+            return
+        hub = self.hub
+        began = time.monotonic()
+        try:
+            while hub.dirty:
+                for connection, data, last in hub.flush(FLUSH_BATCH, self.now()):
+                    peer = self.peers.get(connection)
+                    if peer is not None:
+                        peer.write(data, last)
+                if time.monotonic() - began > FLUSH_SECONDS:
+                    self.wake()
+                    return
+        except BaseException as error:
+            self.failed(error)
+
+    def _expired(self, key: int, kind: int, now: float) -> None:
+        peer = self.peers.get(key)
+        if peer is not None:
+            peer.expired(kind, now)
+
+
+def _is_panic(error: BaseException) -> bool:
+    """PyO3 raises a Rust panic as a BaseException of a module that cannot be imported."""
+    return type(error).__name__ == "PanicException" and type(error).__module__ == "pyo3_runtime"

@@ -1,0 +1,9 @@
+"""Router, authentication, rules, limits, problem details, access log: what every request passes through."""
+
+from chiron.server.gateway.access_log import AccessLog
+from chiron.server.gateway.commands import Commands
+from chiron.server.gateway.gateway import Gateway
+from chiron.server.gateway.limits import Limits, Rate, Rates
+from chiron.server.gateway.static import Pages
+
+__all__ = ["AccessLog", "Commands", "Gateway", "Limits", "Pages", "Rate", "Rates"]

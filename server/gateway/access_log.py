@@ -1,0 +1,37 @@
+"""One line for each request. Never a token, a body or a query string: the route's template stands for the path."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+import structlog
+
+
+class AccessLog:
+    """Writes through structlog: whoever configures it (the command line, an embedder) decides how lines look."""
+
+    def __init__(self, logger: Any = None) -> None:
+        self._logger = logger if logger is not None else structlog.get_logger("chiron.access")
+
+    def request(
+        self, *, method: str, route: str, status: int, seconds: float, size: int, address: str, person: UUID | None
+    ) -> None:
+        self._logger.info(
+            "request",
+            method=method,
+            route=route,
+            status=status,
+            ms=round(seconds * 1000, 2),
+            bytes=size,
+            address=address,
+            person=None if person is None else str(person),
+        )
+
+    def refused(self, *, code: str, status: int, address: str) -> None:
+        """What was no request."""
+        self._logger.info("refused", code=code, status=status, address=address)
+
+    def failed(self, *, incident: str, method: str, route: str, error: BaseException) -> None:
+        """An exception that nobody expected, with its traceback, under the id that the client was told."""
+        self._logger.error("failed", incident=incident, method=method, route=route, exc_info=error)

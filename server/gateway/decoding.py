@@ -1,0 +1,84 @@
+"""Bodies, queries and command parameters into their `msgspec` types; what does not fit is named."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, NoReturn
+from urllib.parse import parse_qsl
+
+import msgspec
+
+from chiron.errors import Refused
+from chiron.server.ports import Request
+
+_JSON = "application/json"
+_PATH = re.compile(r"^(?P<reason>.*?)(?: - at `\$(?P<path>[^`]*)`)?$", re.DOTALL)
+_NAMED = re.compile(r"^Object (?P<what>missing required|contains unknown) field `(?P<name>[^`]*)`")
+
+
+def decode_body(request: Request, type: type) -> Any:
+    """Raises Refused: unsupported, bad_request or invalid."""
+    media = (request.header("content-type") or "").partition(";")[0].strip().lower()
+    if media != _JSON:
+        raise Refused("unsupported", expected=_JSON)
+    return decode_json(request.body, type)
+
+
+def decode_json(data: bytes, type: type) -> Any:
+    """Raises Refused: bad_request where it is no JSON, invalid (field, reason) where it is not of the type."""
+    try:
+        value: Any = msgspec.json.decode(data, type=type)
+        if b"\\u0000" in data:
+            _refuse_nul(msgspec.json.decode(data), "")
+    except msgspec.ValidationError as error:
+        _refuse(error)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raise Refused("bad_request", reason="the body is not JSON") from None
+    except RecursionError:
+        raise Refused("bad_request", reason="the body is nested too deeply") from None
+    return value
+
+
+def decode_query(target: str, type: type) -> Any:
+    """Raises Refused: invalid. Each name may be there once; unknown names are ignored."""
+    query = target.partition("?")[2]
+    values: dict[str, str] = {}
+    try:
+        pairs = parse_qsl(query, keep_blank_values=True, max_num_fields=100, errors="strict")
+    except ValueError:
+        raise Refused("bad_request", reason="the query cannot be read") from None
+    for name, value in pairs:
+        if name in values:
+            raise Refused("invalid", field=name, reason="Given twice")
+        if "\0" in value:
+            raise Refused("invalid", field=name, reason="Contains NUL")
+        values[name] = value
+    try:
+        return msgspec.convert(values, type, strict=False)
+    except msgspec.ValidationError as error:
+        _refuse(error)
+
+
+def _refuse(error: msgspec.ValidationError) -> NoReturn:
+    """msgspec says ``Expected `str`, got `int` - at `$.people[0].name` ``; the field is `people[0].name`."""
+    match = _PATH.match(str(error))
+    assert match is not None
+    path, reason = (match["path"] or "").removeprefix("."), match["reason"]
+    named = _NAMED.match(reason)
+    if named is not None:
+        path = f"{path}.{named['name']}" if path else named["name"]
+        reason = "Missing" if named["what"].startswith("missing") else "Unknown"
+    raise Refused("invalid", field=path or "body", reason=reason) from None
+
+
+def _refuse_nul(value: Any, path: str) -> None:
+    """PostgreSQL's text cannot hold U+0000: better refused here, by name, than there."""
+    if isinstance(value, str) and "\0" in value:
+        raise Refused("invalid", field=path or "body", reason="Contains NUL")
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            _refuse_nul(name, path)
+            _refuse_nul(inner, f"{path}.{name}" if path else name)
+    elif isinstance(value, list):
+        for place, inner in enumerate(value):
+            _refuse_nul(inner, f"{path}[{place}]")

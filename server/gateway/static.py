@@ -1,0 +1,117 @@
+"""The built page: read once into memory, so that what is not in the build cannot be reached."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+
+from chiron.server.ports import Request, Response
+
+_TYPES = {
+    "html": "text/html; charset=utf-8",
+    "js": "text/javascript; charset=utf-8",
+    "css": "text/css; charset=utf-8",
+    "json": "application/json",
+    "map": "application/json",
+    "webmanifest": "application/manifest+json",
+    "svg": "image/svg+xml",
+    "png": "image/png",
+    "ico": "image/x-icon",
+    "webp": "image/webp",
+    "woff2": "font/woff2",
+    "txt": "text/plain; charset=utf-8",
+}
+_HASHED = re.compile(r"-[A-Za-z0-9_-]{8,}\.[a-z0-9]+(?:\.map)?$")
+"""Vite puts the hash of the content into the name: such a file never changes."""
+
+PAGE_POLICY = "; ".join(
+    [
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "img-src 'self' data:",
+        "font-src 'self'",
+        "connect-src 'self'",
+        "manifest-src 'self'",
+        "worker-src 'self'",
+        "base-uri 'none'",
+        "form-action 'self'",
+        "frame-ancestors 'none'",
+    ]
+)
+"""Content-Security-Policy (level 3) of pages: nothing from elsewhere, nothing inline."""
+
+_MISSING = b"""<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>Chiron</title></head><body>
+<h1>The page is not built</h1>
+<p>The server is running, but this installation has no browser client. In a checkout, build it with
+<code>make web</code> and start the server again.</p>
+</body></html>
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    body: bytes
+    type: str
+    etag: str
+    immutable: bool
+
+
+class Pages:
+    """`index.html` at `/`, every other file under its own path."""
+
+    def __init__(self, root: Traversable | None = None) -> None:
+        """`root`: the folder of the build; by default the one in the package."""
+        root = root if root is not None else files("chiron") / "_web"
+        self._files = {f"/{path}": _read(path, file) for path, file in _walk(root)} if root.is_dir() else {}
+        self.built = "/index.html" in self._files
+
+    def respond(self, request: Request) -> Response | None:
+        """The file that a GET or HEAD asks for; None when there is none of that name."""
+        path = request.target.partition("?")[0]
+        if path in ("/", "/index.html"):
+            if not self.built:
+                return Response(503, _MISSING, _headers(_TYPES["html"], "no-store"))
+            path = "/index.html"
+        file = self._files.get(path)
+        if file is None:
+            return None
+        caching = "public, max-age=31536000, immutable" if file.immutable else "no-cache"
+        headers = [*_headers(file.type, caching), ("etag", file.etag)]
+        if _matches(request.header("if-none-match"), file.etag):
+            return Response(304, b"", headers)
+        return Response(200, file.body, headers)
+
+
+def _headers(type: str, caching: str) -> list[tuple[str, str]]:
+    return [("content-type", type), ("cache-control", caching), ("content-security-policy", PAGE_POLICY)]
+
+
+def _matches(condition: str | None, etag: str) -> bool:
+    """RFC 9110 §13.1.2: a list of tags, compared weakly."""
+    if condition is None:
+        return False
+    return any(tag.strip().removeprefix("W/") in (etag, "*") for tag in condition.split(","))
+
+
+def _walk(folder: Traversable, prefix: str = "") -> Iterator[tuple[str, Traversable]]:
+    for entry in folder.iterdir():
+        if entry.is_dir():
+            yield from _walk(entry, f"{prefix}{entry.name}/")
+        else:
+            yield prefix + entry.name, entry
+
+
+def _read(path: str, file: Traversable) -> _File:
+    body = file.read_bytes()
+    return _File(
+        body=body,
+        type=_TYPES.get(path.rpartition(".")[2].lower(), "application/octet-stream"),
+        etag=f'"{hashlib.sha256(body).hexdigest()[:32]}"',
+        immutable=_HASHED.search(path) is not None,
+    )

@@ -1,0 +1,45 @@
+"""Who a bearer token speaks for: `ports.TokenVerifier` over the Rust verifier and the logins that ended lately."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from chiron._core import Verifier
+from chiron.errors import Refused
+from chiron.server.ports import Clock, Principal
+
+
+class Tokens:
+    """Checks signature, claims and expiry (Rust), and that the login has not ended.
+
+    `lifetime` is that of an access token in seconds: an ended login is remembered so long, after which every token
+    of it has expired.
+    """
+
+    def __init__(self, verifier: Verifier, clock: Clock, *, lifetime: float) -> None:
+        self._verifier = verifier
+        self._clock = clock
+        self._lifetime = lifetime
+        self._ended: dict[UUID, float] = {}
+
+    def verify(self, token: str) -> Principal:
+        """Raises Refused: unauthenticated, token_expired, login_ended."""
+        now = self._clock.now().timestamp()
+        try:
+            claims = self._verifier.verify(token, now)
+            principal = Principal(UUID(claims.sub), UUID(claims.sid), float(claims.exp), claims.client_id)
+        except ValueError as error:
+            raise Refused("token_expired" if error.args == ("expired",) else "unauthenticated") from None
+        if principal.login in self._ended:
+            raise Refused("login_ended")
+        return principal
+
+    def end_login(self, login: UUID) -> None:
+        """Refuse every token of the login from now on."""
+        now = self._clock.now().timestamp()
+        # Insertion order is order of time, so those that may be forgotten stand in front.
+        for old, ended_at in list(self._ended.items()):
+            if ended_at > now - self._lifetime:
+                break
+            del self._ended[old]
+        self._ended[login] = now

@@ -1,0 +1,105 @@
+"""Records and inputs of identity; the shapes of `docs/protocol.md`, "Accounts"."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from datetime import datetime
+from typing import Annotated
+from uuid import UUID
+from zoneinfo import available_timezones
+
+import msgspec
+
+from chiron.errors import Refused
+
+PASSWORD_LENGTH = (10, 128)
+"""Code points; NIST SP 800-63B §3.1.1.2 asks for a minimum and for no rules of composition."""
+
+Locale = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*$", max_length=35)]
+Device = Annotated[str, msgspec.Meta(max_length=120)]
+
+
+class Register(msgspec.Struct, kw_only=True, frozen=True):
+    email: str
+    password: str
+    name: str
+    locale: Locale = "en"
+    zone: str = "UTC"
+    device: Device = ""
+
+
+class LogIn(msgspec.Struct, kw_only=True, frozen=True):
+    email: Annotated[str, msgspec.Meta(max_length=320)]
+    password: Annotated[str, msgspec.Meta(max_length=1024)]
+    device: Device = ""
+
+
+class RefreshInput(msgspec.Struct, kw_only=True, frozen=True):
+    refresh_token: Annotated[str, msgspec.Meta(max_length=256)]
+
+
+class Me(msgspec.Struct, kw_only=True, frozen=True):
+    person: UUID
+    number: int
+    name: str
+    email: str
+    locale: str
+    zone: str
+    created_at: int
+    """Milliseconds since the Unix epoch."""
+
+
+class Session(msgspec.Struct, kw_only=True, frozen=True):
+    access_token: str
+    refresh_token: str
+    expires_in: int
+    """Seconds."""
+    person: Me
+
+
+class Login(msgspec.Struct, kw_only=True, frozen=True):
+    """A signed-in device as the database has it."""
+
+    id: UUID
+    person: UUID
+    secret: bytes
+    generation: int
+    ended_at: datetime | None = None
+
+
+_EMAIL = re.compile(r"[^\s@<>()\[\]\\,;:\"]+@[^\s@<>()\[\]\\,;:\"]+\.[^\s@<>()\[\]\\,;:\".]+")
+
+
+def normal_email(text: str) -> str:
+    """The form in which addresses are stored and compared: NFC, lower case, without white space around it.
+
+    Whether it exists only a mail can tell; this refuses what cannot be one. Raises Refused.
+    """
+    email = unicodedata.normalize("NFC", text).strip().lower()
+    if len(email) > 254 or not _EMAIL.fullmatch(email):
+        raise Refused("invalid", field="email", reason="this is not an e-mail address")
+    return email
+
+
+def checked_name(text: str) -> str:
+    """What others see: 1 to 80 characters, without control characters. Raises Refused."""
+    name = " ".join(unicodedata.normalize("NFC", text).split())
+    if not 1 <= len(name) <= 80:
+        raise Refused("invalid", field="name", reason="a name has 1 to 80 characters")
+    if any(unicodedata.category(character) in ("Cc", "Cs", "Co", "Cn") for character in name):
+        raise Refused("invalid", field="name", reason="a name has no control characters")
+    return name
+
+
+def checked_password(text: str) -> str:
+    low, high = PASSWORD_LENGTH
+    if not low <= len(text) <= high:
+        raise Refused("invalid", field="password", reason=f"a password has {low} to {high} characters")
+    return text
+
+
+def checked_zone(text: str) -> str:
+    if text not in available_timezones():
+        raise Refused("invalid", field="zone", reason="this is not an IANA time zone")
+    return text

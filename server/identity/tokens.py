@@ -1,0 +1,91 @@
+"""Access tokens and refresh tokens.
+
+An access token is a JWT of ten minutes (RFC 9068). A refresh token is not stored: number *n* of a login is an HMAC of
+*n* under the login's sealed secret, so that the same successor can be computed again. It reads `r1.<login>.<n>.<mac>`.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+import secrets
+from collections.abc import Callable
+from datetime import datetime
+from uuid import UUID
+
+import msgspec
+
+from chiron.errors import Refused
+from chiron.server.ports import Ids
+
+ACCESS_SECONDS = 600
+CLIENT = "chiron"
+"""`client_id` of the tokens that people get by signing in here (RFC 9068 §2.2)."""
+
+
+class RefreshToken(msgspec.Struct, frozen=True):
+    login: UUID
+    generation: int
+    mac: bytes
+
+
+def new_secret() -> bytes:
+    return secrets.token_bytes(32)
+
+
+def refresh_token(secret: bytes, login: UUID, generation: int) -> str:
+    mac = _mac(secret, login, generation)
+    return f"r1.{_encode(login.bytes)}.{generation}.{_encode(mac)}"
+
+
+def parse_refresh_token(text: str) -> RefreshToken:
+    """Raises Refused unauthenticated; whether the token is genuine only `is_genuine` tells."""
+    try:
+        version, login, generation, mac = text.split(".")
+        if version != "r1" or not generation.isascii() or not generation.isdecimal() or len(generation) > 16:
+            raise ValueError
+        return RefreshToken(UUID(bytes=_decode(login)), int(generation), _decode(mac))
+    except (ValueError, binascii.Error):
+        raise Refused("unauthenticated") from None
+
+
+def is_genuine(token: RefreshToken, secret: bytes) -> bool:
+    return hmac.compare_digest(token.mac, _mac(secret, token.login, token.generation))
+
+
+class AccessTokens:
+    """Issues access tokens. `sign` makes a compact JWS of a JSON object of claims."""
+
+    def __init__(self, sign: Callable[[bytes], str], issuer: str, audience: str, ids: Ids) -> None:
+        self._sign = sign
+        self._issuer = issuer
+        self._audience = audience
+        self._ids = ids
+
+    def issue(self, person: UUID, login: UUID, now: datetime) -> str:
+        issued = int(now.timestamp())
+        claims = {
+            "iss": self._issuer,
+            "sub": str(person),
+            "aud": self._audience,
+            "exp": issued + ACCESS_SECONDS,
+            "iat": issued,
+            "jti": str(self._ids.new()),
+            "sid": str(login),
+            "client_id": CLIENT,
+        }
+        return self._sign(msgspec.json.encode(claims))
+
+
+def _mac(secret: bytes, login: UUID, generation: int) -> bytes:
+    return hmac.digest(secret, b"chiron refresh" + login.bytes + generation.to_bytes(8, "big"), hashlib.sha256)
+
+
+def _encode(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+def _decode(text: str) -> bytes:
+    return base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
