@@ -182,7 +182,10 @@ Event = (
 
 @final
 class Frame:
-    """One frame of the server. Encoded lazily, once per codec and framing, and shared by all who are sent it."""
+    """One frame of the server. Encoded lazily, once per codec and framing, and shared by all who are sent it.
+
+    Constructors raise ValueError when what is to become part of the frame (`body`, `params`, `result`) is not JSON.
+    """
 
     @staticmethod
     def delivery(
@@ -334,7 +337,10 @@ class Hub:
 
 @final
 class Wheel:
-    """Hashed timing wheel (Varghese and Lauck, 1987): one timer per (key, kind); setting it again moves it."""
+    """Hashed timing wheel (Varghese and Lauck, 1987): one timer per (key, kind); setting it again moves it.
+
+    Raises ValueError for times that are not finite. A deadline that has passed fires with the current tick.
+    """
 
     def __new__(cls, now: float, *, tick: float = 0.05) -> Wheel: ...
     def set(self, key: int, kind: int, deadline: float) -> None: ...
@@ -355,7 +361,11 @@ class Limiter:
 
     def __new__(cls, capacity: int) -> Limiter: ...
     def check(self, key: str, cost: float, rate: float, burst: float, now: float) -> float:
-        """0.0 when `cost` fits into `rate` per second with `burst` at once, and takes it; else seconds to wait."""
+        """0.0 when `cost` fits into `rate` per second with `burst` at once, and takes it; else seconds to wait.
+
+        Infinity when `cost` is more than `burst`. Raises ValueError unless all are finite, `rate` and `burst` above 0,
+        `cost` and `now` not below.
+        """
     def __len__(self) -> int: ...
 
 @final
@@ -363,11 +373,11 @@ class Signer:
     """Makes access tokens: JWS compact (RFC 7515), EdDSA with Ed25519 (RFC 8037), `typ` at+jwt (RFC 9068)."""
 
     def __new__(cls, kid: str, seed: bytes) -> Signer:
-        """`seed`: the 32-byte Ed25519 private key. Raises ValueError."""
+        """`kid`: 1 to 64 visible ASCII characters; `seed`: the 32-byte Ed25519 private key. Raises ValueError."""
     @property
     def public_key(self) -> bytes: ...
     def sign(self, claims: bytes) -> str:
-        """`claims`: a JSON object."""
+        """`claims`: a JSON object of at most 32 members, each name once. Raises ValueError."""
 
 @final
 class Claims:
@@ -386,6 +396,6 @@ class Verifier:
 
     def __new__(cls, issuer: str, audience: str, *, leeway: float = 0.0, cache: int = 4096) -> Verifier: ...
     def set_keys(self, keys: Sequence[tuple[str, bytes]]) -> None:
-        """(kid, 32-byte Ed25519 public key) of every key that is accepted from now on."""
+        """(kid, 32-byte Ed25519 public key) of every key that is accepted from now on. Raises ValueError."""
     def verify(self, token: str, now: float) -> Claims:
         """Raises ValueError whose one argument is `expired` or says what is wrong; never quotes the token."""
