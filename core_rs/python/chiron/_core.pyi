@@ -173,7 +173,7 @@ class Malformed:
     field: Final[str]
     reason: Final[str]
 
-Event = (
+_Event = (
     Data | Secured | Ended | Message | PeerClosed | Broken
     | Connect | Attach | Detach | Publish | Watermark | Sync | Refresh | Command | Pong | Malformed
 )
@@ -252,11 +252,11 @@ class Hub:
     # Transports (the edge).
     def open(self, tls: Tls | None, now: float) -> int:
         """A connection whose bytes are HTTP/1.1 until `upgrade`; its id."""
-    def feed(self, connection: int, size: int, now: float) -> list[Event]:
+    def feed(self, connection: int, size: int, now: float) -> list[_Event]:
         """The transport read `size` bytes into the receive buffer."""
-    def feed_end(self, connection: int, now: float) -> list[Event]:
+    def feed_end(self, connection: int, now: float) -> list[_Event]:
         """The transport saw FIN."""
-    def upgrade(self, connection: int, mode: Literal["message", "link"], trailing: bytes, max_message: int, now: float) -> list[Event]:
+    def upgrade(self, connection: int, mode: Literal["message", "link"], trailing: bytes, max_message: int, now: float) -> list[_Event]:
         """From here on the bytes are WebSocket frames (RFC 6455); `trailing` came behind the HTTP request.
 
         In mode `link`, messages are wire frames and only `Connect` (≤ 8 KiB) is parsed until `bind`.
@@ -289,11 +289,11 @@ class Hub:
     # Links (realtime). A link over TCP has its connection's id.
     def open_link(self, now: float) -> int:
         """A pull link without a transport (QUIC streams, tests): `feed_link` and `take` carry its bytes."""
-    def feed_link(self, link: int, data: bytes, now: float) -> list[Event]:
+    def feed_link(self, link: int, data: bytes, now: float) -> list[_Event]:
         """Bytes of a pull link: records, each with its length as a QUIC variable-length integer (RFC 9000 §16)."""
     def take(self, link: int, maximum: int) -> bytes:
         """Whole records of a pull link, at most `maximum` bytes unless the first alone is longer."""
-    def bind(self, link: int, person: str, now: float, *, rate: float, burst: float) -> list[Event]:
+    def bind(self, link: int, person: str, now: float, *, rate: float, burst: float) -> list[_Event]:
         """The link speaks for `person` from now on; events of what arrived behind `connect`.
 
         Publishes and commands of all links of one person share one limit: `rate` per second, `burst` at once.
