@@ -166,7 +166,7 @@ mod tests {
         assert!(limiter.check("k", 1e300, 1e-300, 1e301, 0.0) >= 0.0);
     }
 
-    /// A clock that passes between two checks of a key at most, all in whole milliseconds, so that floats are exact enough.
+    /// One check and the pause before it. Pauses are whole milliseconds, which both sides turn into the same nanoseconds.
     #[derive(Debug, Clone)]
     struct Check {
         key: u8,
