@@ -173,7 +173,7 @@ class Malformed:
     field: Final[str]
     reason: Final[str]
 
-Event = (
+_Event = (
     Data | Secured | Ended | Message | PeerClosed | Broken
     | Connect | Attach | Detach | Publish | Watermark | Sync | Refresh | Command | Pong | Malformed
 )
@@ -182,7 +182,10 @@ Event = (
 
 @final
 class Frame:
-    """One frame of the server. Encoded lazily, once per codec and framing, and shared by all who are sent it."""
+    """One frame of the server. Encoded lazily, once per codec and framing, and shared by all who are sent it.
+
+    Constructors raise ValueError when what is to become part of the frame (`body`, `params`, `result`) is not JSON.
+    """
 
     @staticmethod
     def delivery(
@@ -249,11 +252,11 @@ class Hub:
     # Transports (the edge).
     def open(self, tls: Tls | None, now: float) -> int:
         """A connection whose bytes are HTTP/1.1 until `upgrade`; its id."""
-    def feed(self, connection: int, size: int, now: float) -> list[Event]:
+    def feed(self, connection: int, size: int, now: float) -> list[_Event]:
         """The transport read `size` bytes into the receive buffer."""
-    def feed_end(self, connection: int, now: float) -> list[Event]:
+    def feed_end(self, connection: int, now: float) -> list[_Event]:
         """The transport saw FIN."""
-    def upgrade(self, connection: int, mode: Literal["message", "link"], trailing: bytes, max_message: int, now: float) -> list[Event]:
+    def upgrade(self, connection: int, mode: Literal["message", "link"], trailing: bytes, max_message: int, now: float) -> list[_Event]:
         """From here on the bytes are WebSocket frames (RFC 6455); `trailing` came behind the HTTP request.
 
         In mode `link`, messages are wire frames and only `Connect` (≤ 8 KiB) is parsed until `bind`.
@@ -286,11 +289,11 @@ class Hub:
     # Links (realtime). A link over TCP has its connection's id.
     def open_link(self, now: float) -> int:
         """A pull link without a transport (QUIC streams, tests): `feed_link` and `take` carry its bytes."""
-    def feed_link(self, link: int, data: bytes, now: float) -> list[Event]:
+    def feed_link(self, link: int, data: bytes, now: float) -> list[_Event]:
         """Bytes of a pull link: records, each with its length as a QUIC variable-length integer (RFC 9000 §16)."""
     def take(self, link: int, maximum: int) -> bytes:
         """Whole records of a pull link, at most `maximum` bytes unless the first alone is longer."""
-    def bind(self, link: int, person: str, now: float, *, rate: float, burst: float) -> list[Event]:
+    def bind(self, link: int, person: str, now: float, *, rate: float, burst: float) -> list[_Event]:
         """The link speaks for `person` from now on; events of what arrived behind `connect`.
 
         Publishes and commands of all links of one person share one limit: `rate` per second, `burst` at once.
@@ -334,7 +337,10 @@ class Hub:
 
 @final
 class Wheel:
-    """Hashed timing wheel (Varghese and Lauck, 1987): one timer per (key, kind); setting it again moves it."""
+    """Hashed timing wheel (Varghese and Lauck, 1987): one timer per (key, kind); setting it again moves it.
+
+    Raises ValueError for times that are not finite. A deadline that has passed fires with the current tick.
+    """
 
     def __new__(cls, now: float, *, tick: float = 0.05) -> Wheel: ...
     def set(self, key: int, kind: int, deadline: float) -> None: ...
@@ -355,7 +361,11 @@ class Limiter:
 
     def __new__(cls, capacity: int) -> Limiter: ...
     def check(self, key: str, cost: float, rate: float, burst: float, now: float) -> float:
-        """0.0 when `cost` fits into `rate` per second with `burst` at once, and takes it; else seconds to wait."""
+        """0.0 when `cost` fits into `rate` per second with `burst` at once, and takes it; else seconds to wait.
+
+        Infinity when `cost` is more than `burst`. Raises ValueError unless all are finite, `rate` and `burst` above 0,
+        `cost` and `now` not below.
+        """
     def __len__(self) -> int: ...
 
 @final
@@ -363,11 +373,11 @@ class Signer:
     """Makes access tokens: JWS compact (RFC 7515), EdDSA with Ed25519 (RFC 8037), `typ` at+jwt (RFC 9068)."""
 
     def __new__(cls, kid: str, seed: bytes) -> Signer:
-        """`seed`: the 32-byte Ed25519 private key. Raises ValueError."""
+        """`kid`: 1 to 64 visible ASCII characters; `seed`: the 32-byte Ed25519 private key. Raises ValueError."""
     @property
     def public_key(self) -> bytes: ...
     def sign(self, claims: bytes) -> str:
-        """`claims`: a JSON object."""
+        """`claims`: a JSON object of at most 32 members, each name once. Raises ValueError."""
 
 @final
 class Claims:
@@ -386,6 +396,6 @@ class Verifier:
 
     def __new__(cls, issuer: str, audience: str, *, leeway: float = 0.0, cache: int = 4096) -> Verifier: ...
     def set_keys(self, keys: Sequence[tuple[str, bytes]]) -> None:
-        """(kid, 32-byte Ed25519 public key) of every key that is accepted from now on."""
+        """(kid, 32-byte Ed25519 public key) of every key that is accepted from now on. Raises ValueError."""
     def verify(self, token: str, now: float) -> Claims:
         """Raises ValueError whose one argument is `expired` or says what is wrong; never quotes the token."""

@@ -4,6 +4,9 @@ use super::{
     compact::{find, members},
 };
 
+/// Claims that a token may have, others than ours included.
+pub(super) const MOST_CLAIMS: usize = 32;
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Claims {
     pub iss: String,
@@ -21,7 +24,7 @@ pub struct Claims {
 
 impl Claims {
     pub(super) fn read(text: &[u8]) -> Result<Self, TokenError> {
-        let members = members(text).ok_or(TokenError::Claims)?;
+        let members = members(text, MOST_CLAIMS).ok_or(TokenError::Claims)?;
         let string = |name| {
             let text = find(&members, name).and_then(|value| value.text());
             text.map(std::borrow::Cow::into_owned).ok_or(TokenError::Claim(name))

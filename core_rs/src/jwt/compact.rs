@@ -6,6 +6,9 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use super::{MAX_TOKEN, TokenError};
 use crate::json::{NotJson, Reader, Value, write_string};
 
+/// `alg`, `kid` and `typ`.
+const HEADER_MEMBERS: usize = 3;
+
 /// A token taken apart; nothing of it is trusted yet.
 pub(super) struct Compact<'a> {
     pub(super) kid: String,
@@ -49,7 +52,7 @@ fn decode(part: &str) -> Result<Vec<u8>, TokenError> {
 
 /// The header's key id.
 fn read_header(header: &[u8]) -> Result<String, TokenError> {
-    let members = members(header).ok_or(TokenError::Header)?;
+    let members = members(header, HEADER_MEMBERS).ok_or(TokenError::Header)?;
     let text = |name| find(&members, name).and_then(|value| value.text()).ok_or(TokenError::Header);
     let (algorithm, kid, kind) = (text("alg")?, text("kid")?, text("typ")?);
     if algorithm != "EdDSA" {
@@ -59,19 +62,16 @@ fn read_header(header: &[u8]) -> Result<String, TokenError> {
     if !kind.eq_ignore_ascii_case("at+jwt") && !kind.eq_ignore_ascii_case("application/at+jwt") {
         return Err(TokenError::Type);
     }
-    if members.len() != 3 {
-        return Err(TokenError::Header);
-    }
     Ok(kid.into_owned())
 }
 
-/// The members of a JSON object in which each name stands once (RFC 7515 §4, RFC 7519 §4).
-pub(super) fn members(text: &[u8]) -> Option<Vec<(Cow<'_, str>, Value<'_>)>> {
+/// The members of a JSON object of at most `most`, in which each name stands once (RFC 7515 §4, RFC 7519 §4).
+pub(super) fn members(text: &[u8], most: usize) -> Option<Vec<(Cow<'_, str>, Value<'_>)>> {
     let mut reader = Reader::new(simdutf8::basic::from_utf8(text).ok()?);
     let mut members: Vec<(Cow<'_, str>, Value<'_>)> = Vec::new();
     let read = reader.members(|reader, name| {
         let name = name.text().ok_or(NotJson)?;
-        if find(&members, &name).is_some() {
+        if members.len() == most || find(&members, &name).is_some() {
             return Err(NotJson);
         }
         members.push((name, reader.value()?));

@@ -36,7 +36,7 @@ pub enum TokenError {
     UnknownKey,
     #[error("signature is wrong")]
     Signature,
-    #[error("claims are not a JSON object with each name once")]
+    #[error("claims are not a JSON object of at most 32 members, each name once")]
     Claims,
     #[error("claim {0} is missing or of another type")]
     Claim(&'static str),

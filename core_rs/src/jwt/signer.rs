@@ -1,7 +1,9 @@
+//! Making tokens.
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
 
 use super::{
     TokenError,
+    claims::MOST_CLAIMS,
     compact::{encode, members, signing_input},
 };
 
@@ -28,11 +30,13 @@ impl Signer {
 
     /// `claims` is a JSON object; it is signed as given.
     pub fn sign(&self, claims: &[u8]) -> Result<String, TokenError> {
-        members(claims).ok_or(TokenError::Claims)?;
-        let mut token = signing_input(&self.kid, claims);
-        let signature = self.pair.sign(token.as_bytes());
-        token.push('.');
-        token.push_str(&encode(signature.as_ref()));
-        Ok(token)
+        members(claims, MOST_CLAIMS).ok_or(TokenError::Claims)?;
+        Ok(self.seal(signing_input(&self.kid, claims)))
+    }
+
+    /// The token of a signing input: the signature behind it.
+    pub(super) fn seal(&self, input: String) -> String {
+        let signature = encode(self.pair.sign(input.as_bytes()).as_ref());
+        input + "." + &signature
     }
 }

@@ -110,3 +110,146 @@ fn nanos(seconds: f64) -> Nanos {
 fn seconds(nanos: Nanos) -> f64 {
     nanos as f64 / 1e9
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_burst_then_the_rate() {
+        let mut limiter = Limiter::new(1);
+        let mut check = |now| limiter.check("k", 1.0, 10.0, 3.0, now);
+        assert_eq!([check(1.0), check(1.0), check(1.0)], [0.0; 3]);
+        assert_eq!(check(1.0), 0.1);
+        assert_eq!(check(1.1), 0.0);
+        assert_eq!(check(1.15), 0.05);
+        assert_eq!([check(9.0), check(9.0), check(9.0), check(9.0)], [0.0, 0.0, 0.0, 0.1]);
+    }
+
+    #[test]
+    fn costs_weigh() {
+        let mut limiter = Limiter::new(1);
+        assert_eq!(limiter.check("k", 5.0, 10.0, 5.0, 0.0), 0.0);
+        assert_eq!(limiter.check("k", 2.0, 10.0, 5.0, 0.0), 0.2);
+        assert_eq!(limiter.check("k", 0.0, 10.0, 5.0, 0.0), 0.0);
+        assert_eq!(limiter.check("k", 5.1, 10.0, 5.0, 9.0), f64::INFINITY);
+    }
+
+    #[test]
+    fn full_of_live_keys_new_ones_wait_for_the_first_to_rest() {
+        let mut limiter = Limiter::new(2);
+        limiter.check("a", 1.0, 1.0, 5.0, 0.0);
+        limiter.check("b", 3.0, 1.0, 5.0, 0.0);
+        assert_eq!(limiter.check("c", 1.0, 1.0, 5.0, 0.25), 0.75);
+        assert_eq!(limiter.check("b", 3.0, 1.0, 5.0, 0.25), 0.75, "known keys are as exact as ever");
+        assert_eq!(limiter.check("c", 1.0, 1.0, 5.0, 1.0), 0.0);
+        assert_eq!(limiter.len(), 2);
+        assert_eq!(limiter.check("a", 1.0, 1.0, 5.0, 1.0), 1.0, "its place is c's now");
+    }
+
+    #[test]
+    fn memory_follows_the_live_keys() {
+        let mut limiter = Limiter::new(1_000_000);
+        for second in 0..10_000_u32 {
+            limiter.check(&second.to_string(), 1.0, 1.0, 5.0, second.into());
+        }
+        assert!(limiter.len() < 5, "{} keys", limiter.len());
+        assert_eq!(limiter.len(), limiter.order.len());
+    }
+
+    #[test]
+    fn without_room_nothing_passes_and_nothing_ends_the_process() {
+        assert!(Limiter::new(0).check("k", 1.0, 1.0, 1.0, 0.0) > 0.0);
+        let mut limiter = Limiter::new(1);
+        assert_eq!(limiter.check("k", 1e300, 1e-300, 1e301, 1e300), 0.0);
+        assert!(limiter.check("k", 1e300, 1e-300, 1e301, 0.0) >= 0.0);
+    }
+
+    /// One check and the pause before it. Pauses are whole milliseconds, which both sides turn into the same nanoseconds.
+    #[derive(Debug, Clone)]
+    struct Check {
+        key: u8,
+        cost: u16,
+        rate: u16,
+        burst: u16,
+        pause_ms: u32,
+    }
+
+    fn checks(keys: u8) -> impl Strategy<Value = Vec<Check>> {
+        let check = (0..keys, 0..8_u16, 1..8_u16, 1..20_u16, prop_oneof![Just(0), 0..3_000_u32])
+            .prop_map(|(key, cost, rate, burst, pause_ms)| Check { key, cost, rate, burst, pause_ms });
+        prop::collection::vec(check, 0..200)
+    }
+
+    /// The algorithm as the recommendation states it: one number per key, for ever.
+    #[derive(Default)]
+    struct Model(HashMap<u8, u128>);
+
+    impl Model {
+        /// Whether the cost is taken, else the nanoseconds to wait; None when there is no use in waiting.
+        fn check(&mut self, check: &Check, now: u128) -> Option<u128> {
+            let nanos = |cost: u16| (f64::from(cost) / f64::from(check.rate) * 1e9).round() as u128;
+            let (increment, tolerance) = (nanos(check.cost), nanos(check.burst));
+            let arrival = self.0.get(&check.key).copied().unwrap_or(0).max(now) + increment;
+            if increment > tolerance {
+                return None;
+            }
+            if arrival > now + tolerance {
+                return Some(arrival - now - tolerance);
+            }
+            self.0.insert(check.key, arrival);
+            Some(0)
+        }
+
+        fn live(&self, now: u128) -> usize {
+            self.0.values().filter(|&&arrival| arrival > now).count()
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn exact_while_live_keys_fit(checks in checks(12), capacity in 1..12_usize) {
+            let (mut limiter, mut model, mut now_ms) = (Limiter::new(capacity), Model::default(), 0_u64);
+            for check in checks {
+                now_ms += u64::from(check.pause_ms);
+                let now = u128::from(now_ms) * 1_000_000;
+                let known = model.0.get(&check.key).is_some_and(|&arrival| arrival > now);
+                let full = !known && model.live(now) >= capacity;
+                let wait = limiter.check(
+                    &check.key.to_string(),
+                    check.cost.into(),
+                    check.rate.into(),
+                    check.burst.into(),
+                    now_ms as f64 / 1e3,
+                );
+                if full && check.cost > 0 && check.cost <= check.burst {
+                    prop_assert!(wait > 0.0, "a new key was let in where live ones fill the room");
+                } else {
+                    let expected = model.check(&check, now).map_or(f64::INFINITY, |nanos| nanos as f64 / 1e9);
+                    prop_assert_eq!(wait, expected);
+                }
+                prop_assert!(limiter.len() <= capacity);
+                prop_assert_eq!(limiter.len(), limiter.order.len());
+            }
+        }
+
+        /// Whatever is asked, and when: in any window, at most burst + rate × window is taken.
+        #[test]
+        fn no_window_gives_more_than_burst_and_rate(pauses in prop::collection::vec(0..800_u32, 1..80)) {
+            let (rate, burst) = (2.0, 4.0);
+            let (mut limiter, mut now, mut taken) = (Limiter::new(1), 0.0, Vec::new());
+            for pause in pauses {
+                now += f64::from(pause) / 1e3;
+                if limiter.check("k", 1.0, rate, burst, now) == 0.0 {
+                    taken.push(now);
+                }
+            }
+            for (from, start) in taken.iter().enumerate() {
+                for (to, end) in taken.iter().enumerate().skip(from) {
+                    prop_assert!((to - from + 1) as f64 <= burst + rate * (end - start) + 1e-6);
+                }
+            }
+        }
+    }
+}

@@ -325,6 +325,18 @@ mod tests {
     }
 
     #[test]
+    fn the_last_of_duplicates_counts_whatever_the_others_were() {
+        let message = br#"{"op":"pong","id":"x","op":"detach","id":3,"channel":null,"gen":7,"channel":"conv:1"}"#;
+        let expected = ClientFrame::Detach { id: 3, channel: "conv:1".into(), generation: 7 };
+        assert_eq!(parse(message), Ok(vec![expected]));
+    }
+
+    #[test]
+    fn what_is_ignored_need_not_be_clean() {
+        assert_eq!(parse(br#"{"op":"pong","\udfff":["\ud800\u0000"]}"#), Ok(vec![ClientFrame::Pong]));
+    }
+
+    #[test]
     fn nesting_costs_no_stack() {
         let open = "[".repeat(30_000);
         assert_eq!(parse(open.as_bytes()).unwrap_err().code, 1007);
