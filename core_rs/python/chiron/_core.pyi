@@ -268,7 +268,8 @@ class Hub:
     def finish(self, connection: int, code: int | None = None, reason: str = "") -> bool:
         """No more is queued: what waits is sent, then the close frame (upgraded connections), then close_notify.
 
-        `flush` marks the last bytes. Lanes but control are dropped.
+        `flush` marks the last bytes. Lanes but control are dropped. `code` is 1000 when left out (RFC 6455 §7.4.1); it
+        is not used when a close frame is queued already.
         """
     def pause(self, connection: int) -> bool:
         """The transport takes no more: nothing leaves the lanes until `resume`."""
@@ -299,7 +300,10 @@ class Hub:
         Publishes and commands of all links of one person share one limit: `rate` per second, `burst` at once.
         """
     def send_frame(self, link: int, frame: Frame) -> bool:
-        """Queue on the control lane, which is never dropped; a link that overflows it is reported by `take_overflown`."""
+        """Queue on the control lane, which is never dropped; a link that overflows it is reported by `take_overflown`.
+
+        It still takes as much again, so that `close` finds room. False when the link is gone or closing, or beyond that.
+        """
     def send_event(self, link: int, key: str, frame: Frame) -> bool:
         """Queue on the ephemeral lane; a frame with the same key that still waits is replaced."""
 
@@ -307,10 +311,14 @@ class Hub:
     def attach(self, link: int, number: int, generation: int, after: int) -> bool:
         """Begin an attachment that expects offset `after` + 1; live frames wait until `go_live`.
 
-        False when the link is gone or has a newer generation. An older attachment of the link is replaced.
+        False when the link is gone, closing or has a newer generation. An older attachment of the link is replaced, and
+        what waits of it dropped.
         """
     def fill(self, link: int, number: int, generation: int, frames: Sequence[Frame]) -> bool:
-        """Deliveries read from the log, in order; those below the expected offset are skipped."""
+        """Deliveries read from the log, in order; those below the expected offset are skipped.
+
+        False when the attachment is gone, of another generation, or pull-only (`lagging`): read no further.
+        """
     def go_live(self, link: int, number: int, generation: int) -> int | None:
         """Release what arrived meanwhile. None when the attachment is live (or gone); otherwise the offset to read on after."""
     def detach(self, link: int, number: int, generation: int) -> bool:

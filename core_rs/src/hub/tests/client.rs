@@ -58,10 +58,10 @@ impl Client {
     pub(super) fn say(&mut self, plaintext: &[u8]) -> Vec<u8> {
         let Some(tls) = &mut self.tls else { return plaintext.to_vec() };
         tls.writer().write_all(plaintext).expect("a small write");
-        self.to_send()
+        self.pending()
     }
 
-    pub(super) fn to_send(&mut self) -> Vec<u8> {
+    pub(super) fn pending(&mut self) -> Vec<u8> {
         let mut out = Vec::new();
         if let Some(tls) = &mut self.tls {
             while tls.wants_write() {
@@ -75,7 +75,7 @@ impl Client {
         if let Some(tls) = &mut self.tls {
             tls.send_close_notify();
         }
-        self.to_send()
+        self.pending()
     }
 
     /// The server's bytes arrive; what the TLS of the client answers.
@@ -95,7 +95,7 @@ impl Client {
             }
         }
         self.read();
-        self.to_send()
+        self.pending()
     }
 
     fn read(&mut self) {

@@ -272,7 +272,7 @@ impl Secured {
         let mut bench = Bench::new();
         let id = bench.hub.open(Some(&certified().0)).expect("the settings are usable").expect("there are ids");
         let mut secured = Self { bench, id, client: Client::new(true) };
-        let hello = secured.client.to_send();
+        let hello = secured.client.pending();
         assert!(secured.exchange(hello).iter().any(|event| matches!(event, E::Secured { .. })));
         secured
     }
@@ -305,7 +305,7 @@ fn what_is_queued_during_the_handshake_leaves_behind_it() {
     bench.hub.send(id, b"HTTP/1.1 101 Switching Protocols\r\n\r\n");
     assert!(!bench.hub.is_dirty());
     let mut secured = Secured { bench, id, client: Client::new(true) };
-    let hello = secured.client.to_send();
+    let hello = secured.client.pending();
     secured.exchange(hello);
     assert_eq!(secured.bench.hub.queued(id), 0);
 }
