@@ -30,7 +30,7 @@ lint: setup web/node_modules/.installed ## every static check
 	$(BIN)/mypy -p chiron
 	$(BIN)/mypy tests
 	$(BIN)/lint-imports
-	$(BIN)/python -m mypy.stubtest chiron._core --ignore-missing-stub
+	$(BIN)/python -m mypy.stubtest chiron._core
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --all-features --locked -- -D warnings
 	cd web && npm run --silent check

@@ -10,6 +10,34 @@ nothing and says so with `False`, `None` or an empty list.
 from collections.abc import Sequence
 from typing import Final, Literal, final
 
+__all__ = [
+    "SOURCE_DIGEST",
+    "Attach",
+    "Broken",
+    "Claims",
+    "Command",
+    "Connect",
+    "Data",
+    "Detach",
+    "Ended",
+    "Frame",
+    "Hub",
+    "Limiter",
+    "Malformed",
+    "Message",
+    "PeerClosed",
+    "Pong",
+    "Publish",
+    "Refresh",
+    "Secured",
+    "Signer",
+    "Sync",
+    "Tls",
+    "Verifier",
+    "Watermark",
+    "Wheel",
+]
+
 SOURCE_DIGEST: Final[str]
 """Digest of the Rust sources that this extension was built from (see `build.rs`)."""
 

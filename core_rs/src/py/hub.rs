@@ -77,29 +77,6 @@ fn to_python(py: Python<'_>, event: Event) -> PyResult<Py<PyAny>> {
     })
 }
 
-/// The union of all events, as `isinstance` takes it.
-pub(super) fn event_union(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
-    let [first, rest @ ..] = [
-        py.get_type::<Data>(),
-        py.get_type::<Secured>(),
-        py.get_type::<Ended>(),
-        py.get_type::<Message>(),
-        py.get_type::<PeerClosed>(),
-        py.get_type::<Broken>(),
-        py.get_type::<wire::Connect>(),
-        py.get_type::<wire::Attach>(),
-        py.get_type::<wire::Detach>(),
-        py.get_type::<wire::Publish>(),
-        py.get_type::<wire::Watermark>(),
-        py.get_type::<wire::Sync>(),
-        py.get_type::<wire::Refresh>(),
-        py.get_type::<wire::Command>(),
-        py.get_type::<wire::Pong>(),
-        py.get_type::<wire::Malformed>(),
-    ];
-    rest.into_iter().try_fold(first.into_any(), |union, event| union.bitor(event))
-}
-
 #[pyclass(module = "chiron._core", name = "Hub")]
 pub(crate) struct PyHub {
     hub: Hub,

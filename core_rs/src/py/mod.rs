@@ -10,13 +10,6 @@ use pyo3::prelude::*;
 
 #[pymodule(gil_used = true)]
 mod _core {
-    use pyo3::prelude::*;
-
-    #[pymodule_init]
-    fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
-        module.add("Event", super::hub::event_union(module.py())?)
-    }
-
     #[pymodule_export]
     const SOURCE_DIGEST: &str = env!("CHIRON_SOURCE_DIGEST");
     #[pymodule_export]
