@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import logging
 import socket
+import sys
 from collections.abc import Sequence
 from typing import Any
 
+import structlog
 import uvloop
 
 from chiron._core import Hub, Message
@@ -70,6 +73,10 @@ async def serve(sock: socket.socket) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--port", type=int, default=9001)
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
+        logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
+    )
     sock = socket.create_server(("127.0.0.1", parser.parse_args().port))
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(serve(sock))

@@ -91,10 +91,6 @@ class Database(Protocol):
         ...
 
 
-in_transaction: ContextVar[bool] = ContextVar("in_transaction", default=False)
-"""Whether this task is inside a `Database.run`. Waiting there for the committer would deadlock, so it refuses."""
-
-
 # --- who asks, and what they may --------------------------------------------------------------------------------------
 
 

@@ -21,7 +21,7 @@ from chiron.server.edge.certificates import Certificate, development
 from chiron.server.ports import Request, Response
 
 T = TypeVar("T")
-TEST_SECONDS = 20.0
+TEST_SECONDS = 60.0
 
 
 @pytest.fixture(params=["uvloop", "asyncio"])

@@ -6,6 +6,8 @@ import { ProtocolError, read, type SessionDocument } from "./protocol";
 type Fetch = (input: string, init: RequestInit) => Promise<Response>;
 
 const TIMEOUT = 15_000;
+/** Statuses after which the same request may succeed (RFC 9110 §15, RFC 6585 §4). */
+const TEMPORARY: readonly number[] = [408, 429, 500, 502, 503, 504];
 
 export class Api {
   constructor(private readonly fetch: Fetch = (input, init) => globalThis.fetch(input, init)) {}
@@ -64,7 +66,7 @@ function parsed(text: string): unknown {
 function refusal(response: Response, content: unknown): Refusal {
   const seconds = Number(response.headers.get("Retry-After") ?? Number.NaN);
   const retryAfter = Number.isFinite(seconds) ? seconds * 1000 : null;
-  const temporary = response.status === 429 || response.status >= 500;
+  const temporary = TEMPORARY.includes(response.status);
   try {
     const { code, params } = read.problem(content);
     return new Refusal(code, params, temporary, retryAfter);

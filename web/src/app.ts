@@ -318,7 +318,6 @@ export class App implements ChatListener {
       <div class="placeholder">
         <img src="/logo.svg" alt="" width="72" height="72" />
         <p>Choose a conversation, or start one.</p>
-        <button class="secondary" type="button" @click=${this.startConversation}>New conversation</button>
       </div>
     `;
   }

@@ -64,8 +64,13 @@ export const TEXTS: Readonly<Record<string, (params: Params) => string>> = {
   origin: (params) => `This server does not accept pages from ${value(params, "origin", "this address")}.`,
   not_found: (params) => `There is no such ${value(params, "what", "thing")} (any more).`,
   method: () => "The server does not offer that.",
+  timeout: () => "The request took too long to arrive. Try again.",
+  target_too_long: () => "The server does not take so long an address.",
   unsupported: () => "The server does not read this kind of content.",
   upgrade_required: () => "The server speaks another version of the protocol. Reload the page.",
+  headers_too_large: () => "The server does not take so much beside the request. Reload the page.",
+  not_implemented: () => "The server does not offer that.",
+  version: () => "The server does not speak this version of HTTP.",
   email_taken: () => "There is already an account with this e-mail address.",
   person_unknown: (params) => `Nobody here has the address ${value(params, "email", "given")}.`,
   already_member: () => "That person is already a member.",
@@ -78,6 +83,7 @@ export const TEXTS: Readonly<Record<string, (params: Params) => string>> = {
   limited: () => "That was a bit fast. Try again in a moment.",
   busy: () => "The server is busy. Try again in a moment.",
   unavailable: () => "The server cannot reach its database. Nothing was changed; try again in a moment.",
+  unknown: () => "The server was interrupted, and whether this was done is not known. Look before trying again.",
   draining: () => "The server is restarting. Try again in a moment.",
   internal: (params) =>
     "incident" in params

@@ -257,11 +257,9 @@ export class Link {
   }
 
   private answered(frame: Extract<ServerFrame, { op: "attached" | "ok" | "ack" | "page" }>): void {
-    const pending = this.settle(frame.id);
-    if (!pending) return;
-    const expected = ANSWERED_BY[pending.request.op];
-    if (frame.op !== expected) throw new ProtocolError(`${pending.request.op} was answered by ${frame.op}`);
-    pending.resolve(frame as never);
+    const { op } = this.inFlight.get(frame.id)?.request ?? {};
+    if (op && frame.op !== ANSWERED_BY[op]) throw new ProtocolError(`${op} was answered by ${frame.op}`);
+    this.settle(frame.id)?.resolve(frame as never);
     this.pump();
   }
 

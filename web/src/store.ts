@@ -356,12 +356,11 @@ function changed(state: State, id: string, change: (thread: Thread) => Thread): 
   return next === thread ? state : { ...state, threads: new Map(state.threads).set(id, next) };
 }
 
-function withLog(thread: Thread, log: Log): Thread {
-  return { ...thread, log };
-}
-
 function changedLog(state: State, id: string, change: (log: Log) => Log): State {
-  return changed(state, id, (thread) => (thread.log ? withLog(thread, change(thread.log)) : thread));
+  return changed(state, id, (thread) => {
+    const log = thread.log ? change(thread.log) : null;
+    return log === thread.log ? thread : { ...thread, log };
+  });
 }
 
 function named(
