@@ -162,3 +162,13 @@ fn event(number: u64, name: &str) -> Frame {
 fn ok(id: u64) -> Frame {
     Frame::ok(id, None).expect("no result")
 }
+
+/// A plain link with four channels: peer, link, the texts and lists that they own, and its slot in the table.
+#[test]
+fn an_idle_link_costs_less_than_a_kibibyte() {
+    use super::{attachment::Attachment, link::Link, peer::Peer};
+    let person = 2 * size_of::<usize>() + 36;
+    let attachments = 4 * (size_of::<Attachment>() + size_of::<super::link::Place>());
+    let cost = size_of::<Peer>() + size_of::<Link>() + 2 * person + attachments + 16;
+    assert!(cost < 1024, "{cost} bytes");
+}
