@@ -115,7 +115,7 @@ async def wreak(server: Any, progress: Progress, total: int, rng: random.Random)
 
 def crash_point(rng: random.Random) -> str:
     """Somewhere in the life of the next workers."""
-    return f"{rng.choice(CRASH_POINTS)}:{rng.randint(5, 60)}"
+    return f"{rng.choice(CRASH_POINTS)}:{rng.randint(60, 400)}"
 
 
 async def patiently(call: Callable[[], Any]) -> Any:
@@ -340,6 +340,6 @@ class Browser:
     async def shown(self) -> list[tuple[int, str]]:
         """(offset, text) of the messages in the page, from top to bottom."""
         found: list[list[Any]] = await self.page.locator("article[data-offset]").evaluate_all(
-            "all => all.map(a => [Number(a.dataset.offset), (a.querySelector('[data-text]') ?? a).textContent])"
+            "all => all.map(a => [Number(a.dataset.offset), a.querySelector('.text')?.textContent ?? ''])"
         )
         return [(offset, text) for offset, text in found]
