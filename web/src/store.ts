@@ -228,7 +228,11 @@ function withRecord(state: State, id: string, record: Delivery): State {
   }
   if (mine && record.client_id !== undefined) next = withoutOutgoing(next, record.client_id);
   // Who sends a message has read what was before it.
-  if (mine && record.kind === "text") next = withOwnRead(next, record.offset, record.ordinal);
+  if (record.kind === "text") {
+    const { author, offset, ordinal } = record;
+    if (mine) next = withOwnRead(next, offset, ordinal);
+    else next = { ...next, marks: raised(next.marks, { person: author, received: offset, read: offset }) };
+  }
   const names = named(state.names, peopleIn(record));
   return { ...state, names, threads: new Map(state.threads).set(id, counted(next)) };
 }

@@ -222,6 +222,11 @@ describe("watermarks of others", () => {
     expect(thread(state).marks.get("ana")).toEqual({ received: 7, read: 7 });
   });
 
+  test("rise with what they write", () => {
+    const state = after(known(), started(0), records(record(1), record(2, { author: "jo" })));
+    expect([...thread(state).marks].map(([person, mark]) => [person, mark.read])).toEqual([["ana", 1], ["jo", 2]]);
+  });
+
   test("come with the members, oneself excluded", () => {
     const members = [member("me", "Thea", { read: 9 }), member("ana", "Ana", { received: 5, read: 4 })];
     const state = after(known(), { type: "members", id: "c", members });
