@@ -89,13 +89,17 @@ def serve(
     demo: Annotated[
         bool, typer.Option("--demo", help="Make demo people and conversations, and print their logins.")
     ] = False,
-    log_level: Annotated[Literal["debug", "info", "warning", "error"], typer.Option(help="How much to log.")] = "info",
+    log_level: Annotated[
+        Optional[Literal["debug", "info", "warning", "error"]],  # noqa: UP045
+        typer.Option(help="How much to log.", show_default="warning on a terminal, else info, with each request"),
+    ] = None,
 ) -> None:
     """Run the server until Ctrl-C."""
     from chiron.server import config
     from chiron.server.supervisor import Supervisor
     from chiron.server.telemetry import set_up_logging
 
+    log_level = log_level or ("warning" if sys.stderr.isatty() else "info")
     set_up_logging(log_level)
     settings = config.Settings(
         data_dir=data_dir or config.default_data_dir(),

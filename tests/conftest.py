@@ -12,11 +12,16 @@ from pathlib import Path
 import asyncpg
 import pytest
 from database import MigratedDatabase
+from hypothesis import settings
 
 from chiron.db.binaries import PostgresBinaries
 from chiron.db.embedded import EmbeddedPostgres
 from chiron.db.migrate import migrate
 from chiron.db.pool import Pool
+
+# A busy machine is no defect: what must be quick is measured by benchmarks.
+settings.register_profile("chiron", deadline=None)
+settings.load_profile("chiron")
 
 _numbers = itertools.count(1)
 

@@ -14,8 +14,8 @@ export default defineConfig({
   },
   server: {
     proxy: {
-      "/v1": { target: server, ws: true },
-      "/.well-known": { target: server },
+      // The server takes pages of its own origin only.
+      "/v1": { target: server, ws: true, headers: { origin: server } },
     },
   },
   test: { include: ["tests/**/*.test.ts"], environment: "node" },

@@ -28,13 +28,10 @@ Outcome = Literal["complete", "more", "truncated", "denied", "epoch_changed"]
 MISSED = 256
 """Records that an attachment catches up with by itself; a client that missed more reads them with `sync`."""
 
-CHANNELS = 1024
-"""Channels that one link may have attached."""
-
 PAGE_BYTES = 65_536
 """About how large a page may become (a single record may be larger)."""
 
-QUEUED_BYTES = 131_072
+QUEUED_BYTES = 65_536
 """No page is read for a link that has so much waiting."""
 
 ENVELOPE_BYTES = 320
@@ -94,8 +91,8 @@ def resume(view: ChannelView, ours: str, epoch: str | None, after: int | None) -
 
 
 class Channels:
-    """`reads` bounds how many reads of the log run at once for links, so that a storm of them leaves the database to
-    others."""
+    """`channels` is how many one link may have attached. `reads` bounds how many reads of the log run at once for all
+    links, so that a storm of them leaves the database to others."""
 
     def __init__(
         self,
@@ -104,12 +101,14 @@ class Channels:
         *,
         epoch: str,
         touched: Callable[[], None],
+        channels: int,
         reads: int = 8,
     ) -> None:
         self._hub = hub
         self._authorities = authorities
         self._epoch = epoch
         self._touched = touched
+        self._most = channels
         self._reads = asyncio.Semaphore(reads)
         self._held: dict[int, dict[Channel, Attachment]] = {}
 
@@ -135,6 +134,8 @@ class Channels:
         """
         outcome: Outcome
         origin = None
+        if held.ended is not None:
+            raise held.ended
         try:
             async with self._reads:
                 view = await self.authority(held.channel).view(held.principal, held.channel.target)
@@ -232,8 +233,8 @@ class Channels:
                 raise Refused("invalid", field="gen", reason=f"attached as {older.generation} already")
             older.ended = Refused("invalid", field="gen", reason="attached again since")
             self._leave(older)
-        elif len(held) >= CHANNELS:
-            raise Refused("invalid", field="channel", reason=f"a link has at most {CHANNELS} channels")
+        elif len(held) >= self._most:
+            raise Refused("invalid", field="channel", reason=f"a link has at most {self._most} channels")
         held[channel] = attachment = Attachment(link, principal, channel, generation)
         return attachment
 

@@ -112,7 +112,7 @@ class LinkLimits:
     """Publishes and commands of all links of one person: a second, and at once."""
     burst: float = 200.0
     channels: int = 1024
-    """Channels that a link publishes to."""
+    """Channels that a link has attached, and as many that it publishes to."""
     connect: float = 5.0
     ping: float = 25.0
     warning: float = 60.0
@@ -130,6 +130,9 @@ class Pending:
         self.id = id
         self.task: asyncio.Task[None] | None = None
 
+
+READS = 2
+"""Attaches and pages that one link may read at once: the others wait, so that no link holds up the rest."""
 
 Answer = tuple[Pending, Frame]
 
@@ -174,8 +177,7 @@ class Link:
         """Seconds that a drain gave it; else chosen when it closes."""
         self.pending: set[Pending] = set()
         self.lines: dict[Channel, Line[Answer]] = {}
-        self.reading = asyncio.Lock()
-        """One page at a time."""
+        self.reading = asyncio.Semaphore(READS)
         self.tasks: set[asyncio.Task[None]] = set()
         """Work that ends with the link: it only reads."""
 

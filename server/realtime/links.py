@@ -9,6 +9,7 @@ from typing import Any
 from uuid import UUID
 
 import orjson
+import structlog
 
 from chiron._core import (
     Attach,
@@ -48,6 +49,8 @@ RECONNECT = 2.0
 SLICE = 256
 """Links that a drain closes before it lets the loop go on."""
 
+log = structlog.get_logger(__name__)
+
 
 class Links:
     """All links of a worker. `epoch` is the database's; `rng` spreads what clients would otherwise do at once."""
@@ -79,7 +82,7 @@ class Links:
         self._rng = rng
         self._limits = limits or LinkLimits()
         self._failures = frames.Failures(ids, rng)
-        self._channels = Channels(hub, authorities, epoch=epoch, touched=self.touched)
+        self._channels = Channels(hub, authorities, epoch=epoch, touched=self.touched, channels=self._limits.channels)
         self._links: dict[int, Link] = {}
         self._by_login: dict[UUID, set[Link]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -191,6 +194,7 @@ class Links:
         reconnect_in = 0.0
         if close.resumable:
             reconnect_in = self._rng.uniform(0, RECONNECT) if link.reconnect_in is None else link.reconnect_in
+        log.debug("link ended", link=link.id, address=link.address, code=close.code)
         frame = Frame.close(close.code, close.reason, round(reconnect_in * 1000), close.resumable)
         self._hub.send_frame(link.id, frame)
         self._transport.end(link.id, close.code, close.reason)
@@ -375,7 +379,8 @@ class Links:
             self._answer(link, pending, frame)
 
         async def work() -> None:
-            await self._channels.attach(held, event, answer)
+            async with link.reading:
+                await self._channels.attach(held, event, answer)
 
         pending.task = self._spawn(self._until_answered(link, pending, work, "attach"), link)
 

@@ -45,6 +45,9 @@ class Timers:
     def cancel(self, key: int, kind: Kind) -> None:
         self._wheel.cancel(key, kind)
 
+    def __len__(self) -> int:
+        return len(self._wheel)
+
     def stop(self) -> None:
         """No timer fires any more until one is set."""
         if self._handle is not None:

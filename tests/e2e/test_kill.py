@@ -91,16 +91,18 @@ async def listen(link: Link, conversation: str, seen: list[frames.Delivery]) -> 
             link.mark(event.channel, received=event.record.offset, read=event.record.offset)
 
 
-async def wreak(server: Any, progress: Progress, total: int, rng: random.Random) -> Counter[str]:
+async def wreak(server: Any, progress: Progress, total: int, rng: random.Random, wait_until: Any) -> Counter[str]:
     """Kill something each time that another part of the messages is acknowledged."""
     done: Counter[str] = Counter()
     for number in range(KILLS):
         await progress.reach(total * (number + 1) // (KILLS + 2))
         match rng.choice(["worker", "worker", "postgres", "supervisor", "supervisor", "everything"]):
             case "worker":
-                done["worker"] += server.kill_worker()
+                await wait_until(server.kill_worker, lambda: f"no worker to kill\n{server.tail()}")
+                done["worker"] += 1
             case "postgres":
-                done["postgres"] += server.kill_postgres()
+                await wait_until(server.kill_postgres, lambda: f"no PostgreSQL to kill\n{server.tail()}")
+                done["postgres"] += 1
             case "supervisor":
                 await server.kill_supervisor()
                 done["supervisor"] += 1
@@ -115,7 +117,7 @@ async def wreak(server: Any, progress: Progress, total: int, rng: random.Random)
 
 def crash_point(rng: random.Random) -> str:
     """Somewhere in the life of the next workers."""
-    return f"{rng.choice(CRASH_POINTS)}:{rng.randint(5, 60)}"
+    return f"{rng.choice(CRASH_POINTS)}:{rng.randint(60, 400)}"
 
 
 async def patiently(call: Callable[[], Any]) -> Any:
@@ -170,12 +172,13 @@ async def test_kill_9_of_everything_loses_nothing(server: Any, wait_until: Any, 
         total = sum(count for *_, count in plan)
         assert total + FROM_TERMINAL + FROM_BROWSER == MESSAGES
         await browser.open_conversation("Bob")
+        cy_at_terminal = await start_terminal(server, "cy@example.org", "bob@example.org")
         async with asyncio.TaskGroup() as work:
             for link, sent, count in plan:
                 work.create_task(write(link, sent, count, progress))
-            lines = work.create_task(talk_in_terminal(server, "cy@example.org", "bob@example.org", FROM_TERMINAL))
+            lines = work.create_task(talk_in_terminal(cy_at_terminal, FROM_TERMINAL))
             work.create_task(browser.write(FROM_BROWSER))
-            chaos = work.create_task(wreak(server, progress, total, rng))
+            chaos = work.create_task(wreak(server, progress, total, rng, wait_until))
         assert sum(chaos.result().values()) == KILLS
         status, printed = lines.result()
         assert status == 0, printed
@@ -278,8 +281,8 @@ async def check_unread(server: Any, api: Api, conversations: list[str]) -> None:
 # --- the people -------------------------------------------------------------------------------------------------------
 
 
-async def talk_in_terminal(server: Any, email: str, who: str, lines: int) -> tuple[int, str]:
-    """Exit status and output of `chiron chat`, given lines to send."""
+async def start_terminal(server: Any, email: str, who: str) -> asyncio.subprocess.Process:
+    """`chiron chat` in a conversation with somebody, ready for lines."""
     environment = os.environ | {"CHIRON_PASSWORD": PASSWORD, "CHIRON_SERVER": server.address}
     process = await asyncio.create_subprocess_exec(
         str(Path(sys.executable).with_name("chiron")),
@@ -289,6 +292,14 @@ async def talk_in_terminal(server: Any, email: str, who: str, lines: int) -> tup
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )
+    assert process.stdout is not None
+    while not (line := await process.stdout.readline()).startswith("──".encode()):
+        assert line, "the terminal client ended"
+    return process
+
+
+async def talk_in_terminal(process: asyncio.subprocess.Process, lines: int) -> tuple[int, str]:
+    """Exit status and output of `chiron chat`, given lines to send."""
     output, _ = await process.communicate("".join(f"line {place}\n" for place in range(lines)).encode())
     assert process.returncode is not None
     return process.returncode, output.decode()
@@ -340,6 +351,6 @@ class Browser:
     async def shown(self) -> list[tuple[int, str]]:
         """(offset, text) of the messages in the page, from top to bottom."""
         found: list[list[Any]] = await self.page.locator("article[data-offset]").evaluate_all(
-            "all => all.map(a => [Number(a.dataset.offset), (a.querySelector('[data-text]') ?? a).textContent])"
+            "all => all.map(a => [Number(a.dataset.offset), a.querySelector('.text')?.textContent ?? ''])"
         )
         return [(offset, text) for offset, text in found]

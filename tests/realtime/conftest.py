@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 from uuid import UUID, uuid5
 
 import pytest
+from structlog.testing import capture_logs
 
 from chiron._core import Hub, Limiter
 from chiron.errors import Refused, Unavailable
@@ -124,6 +125,8 @@ class MemoryAuthority:
         self.watermarks: dict[tuple[UUID, UUID], tuple[int, int]] = {}
         self.reads = 0
         self.most_reads = 0
+        self.behind_snapshot: list[Callable[[], None]] = []
+        """What happens between the snapshot of each of the next reads and its return."""
         self._world = world
         self._numbers = itertools.count(first_number)
         self._queue: list[tuple[Draft, asyncio.Future[Ack]]] = []
@@ -210,6 +213,8 @@ class MemoryAuthority:
             await self._world.weather.pass_through()
             self._world.weather.strike()
             found = snapshot()
+            if self.behind_snapshot:
+                self.behind_snapshot.pop(0)()
             await self._world.weather.pass_through()
             return found
         finally:
@@ -527,12 +532,17 @@ class Simulation:
             await world.settle()
             for peer in world.peers.values():
                 peer.cut()
-            assert len(world.links) == 0
+            # Nothing is remembered of a link that is gone.
+            links, channels, publisher = world.links, world.links._channels, world.publisher
+            assert len(links) == len(world.timers) == 0
+            for left in (links._by_login, links._tasks, channels._held, publisher._listeners, publisher._people):
+                assert not left
             stats = world.hub.stats()
             assert (stats["links"], stats["attachments"], stats["queued_bytes"]) == (0, 0, 0)
 
         try:
-            loop.run_until_complete(main())
+            with capture_logs():
+                loop.run_until_complete(main())
             left = [task for task in asyncio.all_tasks(loop) if "_commit" not in repr(task)]
             assert not left, left
         finally:

@@ -172,13 +172,88 @@ def test_a_gap_that_cannot_be_read_becomes_lag(simulate: Simulation) -> None:
     simulate(scenario)
 
 
-def unseen(world: World, room: Room) -> None:
-    """A record that another process wrote: nobody publishes it here."""
+def unseen(world: World, room: Room, count: int = 1) -> None:
+    """Records that another process wrote: nobody publishes them here."""
     published, world.publisher.publish = world.publisher.publish, lambda *_args, **_named: None  # type: ignore[method-assign]
     try:
-        grow(world, room, 1)
+        grow(world, room, count)
     finally:
         world.publisher.publish = published  # type: ignore[method-assign]
+
+
+def test_what_is_written_while_an_attach_reads_comes_once_and_in_order(simulate: Simulation) -> None:
+    async def scenario(world: World) -> None:
+        room = shared(world, "bob")
+        grow(world, room, 3)
+        peer = await world.joined("bob")
+        world.conv.behind_snapshot = [lambda: grow(world, room, 2), lambda: grow(world, room, 2)]
+        attached = await peer.ask("attach", channel=conv(room), gen=1, epoch="e1", after=1)
+        await world.settle()
+        assert (attached["outcome"], attached["head"]) == ("complete", 5)
+        assert peer.offsets(room.number) == [2, 3, 4, 5, 6, 7]
+
+    simulate(scenario)
+
+
+def test_what_is_written_while_a_person_joins_comes_once_and_in_order(simulate: Simulation) -> None:
+    async def scenario(world: World) -> None:
+        ada = world.person("ada")
+        own = world.people.rooms[ada]
+
+        def notice(count: int) -> None:
+            for _ in range(count):
+                world.people.append(own, ada, kind="membership.added")
+
+        notice(2)
+        world.people.behind_snapshot = [lambda: notice(2 * MISSED), lambda: None]
+        peer = await world.joined("ada", resume={"epoch": "e1", "offset": 1})
+        await world.settle()
+        assert peer.offsets(own.number) == list(range(2, 2 * MISSED + 3))
+
+    simulate(scenario)
+
+
+def test_more_than_an_attach_catches_up_with_may_come_while_it_reads(simulate: Simulation) -> None:
+    async def scenario(world: World) -> None:
+        room = shared(world, "bob")
+        peer = await world.joined("bob")
+        world.conv.behind_snapshot = [lambda: None, lambda: grow(world, room, 2 * MISSED + 5)]
+        assert (await peer.ask("attach", channel=conv(room), gen=1))["outcome"] == "complete"
+        await world.settle()
+        assert peer.offsets(room.number) == list(range(1, 2 * MISSED + 6))
+        world.conv.behind_snapshot = [lambda: grow(world, room, MISSED + 1)]
+        assert (await peer.ask("attach", channel=conv(room), gen=2))["outcome"] == "more"
+
+    simulate(scenario)
+
+
+@pytest.mark.parametrize("reads_before", [0, 1])
+def test_an_attach_that_is_replaced_or_ended_while_it_reads_says_so(simulate: Simulation, reads_before: int) -> None:
+    async def scenario(world: World) -> None:
+        room = shared(world, "bob")
+        grow(world, room, 3)
+        peer = await world.joined("bob")
+        newer: list[int] = []
+
+        def attach_again() -> None:
+            newer.append(peer.send("attach", channel=conv(room), gen=2, epoch="e1", after=2))
+
+        world.conv.behind_snapshot = [lambda: None] * reads_before + [attach_again]
+        older = await peer.ask("attach", channel=conv(room), gen=1, epoch="e1", after=0)
+        assert (older["op"], older["code"]) == ("error", "invalid")
+        await world.settle()
+        assert peer.of("attached")[0]["id"] == newer[0]
+        assert peer.offsets(room.number) == [3]
+
+        world.conv.behind_snapshot = [lambda: None] * reads_before + [
+            lambda: world.conv.remove(room, world.person("bob"))
+        ]
+        removed = await peer.ask("attach", channel=conv(room), gen=3, epoch="e1", after=0)
+        assert removed["outcome"] == "denied"
+        await world.settle()
+        assert peer.offsets(room.number) == [3]
+
+    simulate(scenario)
 
 
 # --- sync -------------------------------------------------------------------------------------------------------------
@@ -425,7 +500,7 @@ class Reader:
 
 
 @given(st.integers(0, 2**32))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_resume_is_a_full_read_whatever_is_cut(simulate: Simulation, seed: int) -> None:
     rng = random.Random(seed)
     weather = simulate.weather(seed, latency=rng.choice([0, 0.05, 0.5]))
@@ -439,23 +514,21 @@ def test_resume_is_a_full_read_whatever_is_cut(simulate: Simulation, seed: int) 
             for _ in range(rng.randrange(1, 120)):
                 await asyncio.sleep(rng.choice([0, 0, rng.expovariate(10)]))
                 if rng.random() < 0.05:
-                    unseen(world, room)
+                    unseen(world, room, rng.choice([1, 1, 300]))
                 else:
                     grow(world, room, rng.choice([1, 1, 1, 2, 30]), b'{"text":"%s"}' % (b"x" * rng.randrange(300)))
+            # Nothing comes behind it that could show who missed something.
+            grow(world, room, 1)
 
         async def read(reader: Reader) -> None:
             for _ in range(rng.randrange(4)):
                 await reader.live(rng.expovariate(0.5))
-            await writing
-            weather.failing = 0
-            grow(world, room, 1)
-            await reader.catch_up(room.head)
+            await reader.follow(lambda: writing.done() and reader.last == room.head)
 
         weather.failing = rng.choice([0, 0, 0.1])
         writing = asyncio.create_task(write())
         await asyncio.gather(*(read(reader) for reader in readers))
         for reader in readers:
-            await reader.catch_up(room.head)
             assert reader.seen == [str(record.message) for record in room.records]
 
     simulate(

@@ -366,6 +366,22 @@ def test_a_gap_in_n_is_refused(simulate: Simulation) -> None:
     simulate(scenario)
 
 
+def test_a_link_has_so_many_channels_and_no_more(simulate: Simulation) -> None:
+    async def scenario(world: World) -> None:
+        rooms = [world.conv.room(f"r{i}", world.person("ada")) for i in range(3)]
+        peer = await world.joined("ada")
+        assert (await peer.ask("attach", channel=conv(rooms[0]), gen=1))["op"] == "attached"
+        refused = await peer.ask("attach", channel=conv(rooms[1]), gen=1)
+        assert (refused["code"], refused["params"]["field"]) == ("invalid", "channel"), "with one's own it is two"
+        await peer.ask("detach", channel=conv(rooms[0]), gen=1)
+        assert (await peer.ask("attach", channel=conv(rooms[1]), gen=2))["op"] == "attached"
+        ids = [publish(peer, room, 1) for room in rooms]
+        answers = [await peer.until(lambda frame, id=id: frame.get("id") == id) for id in ids]  # type: ignore[misc]
+        assert [answer.get("code", "ack") for answer in answers] == ["ack", "ack", "invalid"]
+
+    simulate(scenario, limits=LinkLimits(channels=2))
+
+
 def test_publishing_to_what_is_not_there_is_refused(simulate: Simulation) -> None:
     async def scenario(world: World) -> None:
         room = world.conv.room("r", world.person("bob"))
@@ -416,7 +432,7 @@ def test_watermarks_reach_the_authority(simulate: Simulation) -> None:
 
 
 @given(st.integers(0, 2**32))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_every_command_is_answered_exactly_once(simulate: Simulation, seed: int) -> None:
     rng = random.Random(seed)
 

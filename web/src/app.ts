@@ -23,8 +23,9 @@ type Dialog =
   | { readonly kind: "members"; readonly view: MembersDialog }
   | { readonly kind: "sign-out" };
 
-/** How long a notice stays, in ms. */
+/** How long a notice stays, and how long a page in the background waits before it is drawn, in ms. */
 const NOTICE = 8_000;
+const BACKGROUND_FRAME = 100;
 /** The longest text that a screen reader is given when it arrives. */
 const ANNOUNCED_CHARACTERS = 240;
 /** Bytes of UTF-8 (`docs/protocol.md`, publish). */
@@ -74,7 +75,7 @@ export class App implements ChatListener {
     this.personChanged(this.session.person, null);
   }
 
-  // --- what happens ------------------------------------------------------------------------------------------------------
+  // --- what happens -------------------------------------------------------------------------------------------------
 
   changed(): void {
     this.schedule();
@@ -171,7 +172,12 @@ export class App implements ChatListener {
       {
         createDirect: async (email) => this.open(await chat.createDirect({ email })),
         createGroup: async (title, emails) =>
-          this.open(await chat.createGroup(title, emails.map((email) => ({ email })))),
+          this.open(
+            await chat.createGroup(
+              title,
+              emails.map((email) => ({ email })),
+            ),
+          ),
         closed: this.closeDialog,
       },
       this.schedule,
@@ -231,18 +237,19 @@ export class App implements ChatListener {
     return this.chat.state.threads.get(this.route.id) ?? null;
   }
 
-  // --- what is drawn -----------------------------------------------------------------------------------------------------
+  // --- what is drawn ------------------------------------------------------------------------------------------------
 
-  /** Draw with the next frame; a page in the background, which has none, soon. */
+  /** Draw with the next frame; in the background, where there are none, soon. */
   private readonly schedule = (): void => {
     if (this.scheduled) return;
     this.scheduled = true;
     const draw = (): void => {
+      if (!this.scheduled) return;
       this.scheduled = false;
       this.draw();
     };
-    if (document.visibilityState === "visible") requestAnimationFrame(draw);
-    else setTimeout(draw, 50);
+    requestAnimationFrame(draw);
+    this.ports.clock.after(BACKGROUND_FRAME, draw);
   };
 
   private draw(): void {
@@ -286,7 +293,9 @@ export class App implements ChatListener {
             ? nothing
             : html`<div class="toast">
                 <p>${this.notice}</p>
-                <button class="icon-button" type="button" aria-label="Dismiss" @click=${this.dismissNotice}>${icons.close}</button>
+                <button class="icon-button" type="button" aria-label="Dismiss" @click=${this.dismissNotice}>
+                  ${icons.close}
+                </button>
               </div>`
         }
       </div>
@@ -354,7 +363,7 @@ export class App implements ChatListener {
       ? matchMedia("(pointer: coarse)").matches
         ? this.root.querySelector<HTMLElement>("#conversation-title")
         : this.root.querySelector<HTMLElement>("textarea[name=message]")
-      : this.root.querySelector<HTMLElement>("[autofocus]");
+      : this.root.querySelector<HTMLElement>("[data-focus]");
     target?.focus();
   }
 }

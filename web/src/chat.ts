@@ -2,8 +2,8 @@
  * The conversations of one signed-in person: what the link says goes into the store, what the person does goes out.
  *
  * Only what is shown is attached: the open conversation, and in the background those in which something arrived while
- * this page looked on, so that "received" means that the message is here. The list is read whole whenever the link comes
- * up, since heads are not logged; head events keep it current from there.
+ * this page looked on, so that "received" means that the message is here. The list is read whole whenever the link
+ * comes up, since heads are not logged; head events keep it current from there.
  */
 
 import type { Clock } from "./clock";
@@ -93,7 +93,7 @@ export class Chat implements LinkListener, OutboxListener {
     });
   }
 
-  // --- life ------------------------------------------------------------------------------------------------------------
+  // --- life ---------------------------------------------------------------------------------------------------------
 
   start(): void {
     this.link.start();
@@ -123,11 +123,12 @@ export class Chat implements LinkListener, OutboxListener {
     return this.outbox.clear();
   }
 
-  // --- conversations -----------------------------------------------------------------------------------------------------
+  // --- conversations ------------------------------------------------------------------------------------------------
 
   /** Show a conversation, or none. */
   async show(id: string | null): Promise<void> {
-    if (this.active !== null && this.active !== id) this.dispatch({ type: "trimmed", id: this.active, keep: KEEP_CLOSED });
+    if (this.active !== null && this.active !== id)
+      this.dispatch({ type: "trimmed", id: this.active, keep: KEEP_CLOSED });
     this.active = id;
     this.listener.changed();
     if (id === null) return;
@@ -167,7 +168,14 @@ export class Chat implements LinkListener, OutboxListener {
 
   send(conversation: string, text: string): void {
     const { person } = this.me;
-    const entry = { client_id: this.ports.newId(), person, conversation, text, created: this.clock.now(), failed: null };
+    const entry = {
+      client_id: this.ports.newId(),
+      person,
+      conversation,
+      text,
+      created: this.clock.now(),
+      failed: null,
+    };
     void this.outbox.add(entry);
   }
 
@@ -204,7 +212,12 @@ export class Chat implements LinkListener, OutboxListener {
   }
 
   async loadMembers(id: string): Promise<void> {
-    const members = await this.readAll<Member>("conversation.members", { conversation: id }, MEMBERS_PAGE, read.members);
+    const members = await this.readAll<Member>(
+      "conversation.members",
+      { conversation: id },
+      MEMBERS_PAGE,
+      read.members,
+    );
     this.dispatch({ type: "members", id, members });
   }
 
@@ -234,7 +247,7 @@ export class Chat implements LinkListener, OutboxListener {
     return items;
   }
 
-  // --- following -------------------------------------------------------------------------------------------------------
+  // --- following ----------------------------------------------------------------------------------------------------
 
   private exchange() {
     const { clock, random } = this.ports;
@@ -318,7 +331,7 @@ export class Chat implements LinkListener, OutboxListener {
     this.dispatch({ type: "gone", id, why });
   }
 
-  // --- what the link says ------------------------------------------------------------------------------------------------
+  // --- what the link says -------------------------------------------------------------------------------------------
 
   status(status: LinkStatus): void {
     this.linkStatus = status;
@@ -414,7 +427,10 @@ export class Chat implements LinkListener, OutboxListener {
       if (this.active !== null && !this.attached.has(this.active)) await this.show(this.active);
     } catch (error) {
       if (era !== this.linkEra || error instanceof LinkLost) return;
-      if (!(error instanceof Refusal && error.temporary)) throw error;
+      if (!(error instanceof Refusal && error.temporary)) {
+        this.listener.trouble(error);
+        return;
+      }
       this.clock.after(error.retryAfter ?? RETRY, () => {
         if (era === this.linkEra) void this.list(era);
       });
@@ -441,7 +457,7 @@ export class Chat implements LinkListener, OutboxListener {
     if (!(error instanceof LinkLost || error instanceof Refusal)) throw error;
   }
 
-  // --- what the outbox says ----------------------------------------------------------------------------------------------
+  // --- what the outbox says -----------------------------------------------------------------------------------------
 
   changed(entry: Entry): void {
     const { client_id, conversation: id, text, created, failed } = entry;

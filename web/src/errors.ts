@@ -1,6 +1,6 @@
 /**
- * What can go wrong, and how it is said. Servers send codes with parameters (`docs/protocol.md`, "Errors"); the sentences
- * that people read are all in {@link TEXTS}.
+ * What can go wrong, and how it is said. Servers send codes with parameters (`docs/protocol.md`, "Errors"); the
+ * sentences that people read are all in {@link TEXTS}.
  */
 
 import type { JsonObject } from "./protocol";

@@ -1,13 +1,13 @@
 /**
  * One channel as this client follows it: every record once and in order of offset, whatever the link does.
  *
- * `position` is the offset up to which all records have been handed on. A delivery at or below it is a repeat; one right
- * behind it is handed on; one further ahead waits until the records between have come: at once by `sync` when a delivery
- * skipped them (deliveries of a channel come in order, so they are lost), after {@link ACK_PATIENCE} when it is our own
- * message, whose ack may overtake deliveries.
+ * `position` is the offset up to which all records have been handed on. A delivery at or below it is a repeat; one
+ * right behind it is handed on; one further ahead waits until the records between have come: at once by `sync` when a
+ * delivery skipped them (deliveries of a channel come in order, so they are lost), after {@link ACK_PATIENCE} when it
+ * is our own message, whose ack may overtake deliveries.
  *
- * What `attach` says decides how to go on (`docs/protocol.md`, outcomes of attach). `gen` rises with each attach, and an
- * answer to an older one changes nothing.
+ * What `attach` says decides how to go on (`docs/protocol.md`, outcomes of attach). `gen` rises with each attach, and
+ * an answer to an older one changes nothing.
  */
 
 import type { Cancel, Clock } from "./clock";
@@ -167,7 +167,7 @@ export class Feed {
 
   /** Read until there is nothing more. */
   private async catchUp(gen: number): Promise<void> {
-    for (let more = true; more && gen === this.gen && this.position !== null; ) {
+    for (let more = true; more && gen === this.gen && this.position !== null;) {
       const page = await this.sync(this.position);
       if (gen !== this.gen) return;
       more = this.takePage(page) && page.more;

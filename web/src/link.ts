@@ -165,7 +165,7 @@ export class Link {
     });
   }
 
-  // --- connecting ------------------------------------------------------------------------------------------------------
+  // --- connecting ---------------------------------------------------------------------------------------------------
 
   private async connect(): Promise<void> {
     this.cancelTimer();
@@ -213,7 +213,7 @@ export class Link {
     this.listener.welcome(welcome);
   }
 
-  // --- frames ----------------------------------------------------------------------------------------------------------
+  // --- frames -------------------------------------------------------------------------------------------------------
 
   private message(text: string | null): void {
     this.heardAt = this.ports.clock.now();
@@ -307,7 +307,7 @@ export class Link {
     this.socket?.send(encode(frame));
   }
 
-  // --- staying alive -----------------------------------------------------------------------------------------------------
+  // --- staying alive ------------------------------------------------------------------------------------------------
 
   private watchSilence(): void {
     const { clock } = this.ports;
@@ -350,7 +350,7 @@ export class Link {
     }
   }
 
-  // --- losing the link ---------------------------------------------------------------------------------------------------
+  // --- losing the link ----------------------------------------------------------------------------------------------
 
   private closed(code: number, reconnectIn: number | null): void {
     const action = CLOSE_ACTIONS[code] ?? "reconnect";

@@ -2,10 +2,11 @@
  * Messages on their way: kept until the server has acknowledged or finally refused them, and sent in order.
  *
  * Each conversation is a lane. Within a lane a publish carries `n`, which counts this link's publishes from 1; several
- * may be in flight. When `n` fails for now, the server fails everything behind it with `after_failed`, so the lane stops,
- * collects what comes back, waits, and sends it again in the same order from the same `n`. A final refusal uses its `n`
- * up and holds nobody back. A new link starts at 1 with the oldest unanswered message, under the `client_id`s given when
- * the messages were written: what the server has already is answered with its first ack, never written twice.
+ * may be in flight. When `n` fails for now, the server fails everything behind it with `after_failed`, so the lane
+ * stops, collects what comes back, waits, and sends it again in the same order from the same `n`. A final refusal uses
+ * its `n` up and holds nobody back. A new link starts at 1 with the oldest unanswered message, under the `client_id`s
+ * given when the messages were written: what the server has already is answered with its first ack, never written
+ * twice.
  */
 
 import type { Cancel, Clock } from "./clock";

@@ -1,9 +1,9 @@
 /**
  * The outbox in IndexedDB, shared by the tabs of this browser.
  *
- * Each entry belongs to one tab, which holds a Web Lock named after itself for as long as it lives; the browser releases
- * the lock however the tab ends. {@link OutboxDatabase.adopt} takes over the entries of tabs whose lock is gone, under a
- * lock of its own, so that every entry is sent by exactly one living tab.
+ * Each entry belongs to one tab, which holds a Web Lock named after itself for as long as it lives; the browser
+ * releases the lock however the tab ends. {@link OutboxDatabase.adopt} takes over the entries of tabs whose lock is
+ * gone, under a lock of its own, so that every entry is sent by exactly one living tab.
  */
 
 import type { Entry, OutboxStorage } from "./outbox";

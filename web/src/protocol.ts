@@ -1,9 +1,9 @@
 /**
  * The realtime frames of `docs/protocol.md`: types for what the client sends, a strict decoder for what it gets.
  *
- * Each server frame is declared once, as a table of checks; its type follows from the table. A member that is missing or
- * has another type makes the frame a {@link ProtocolError}; members and frames that are not known are ignored, so that a
- * newer server can say more.
+ * Each server frame is declared once, as a table of checks; its type follows from the table. A member that is missing
+ * or has another type makes the frame a {@link ProtocolError}; members and frames that are not known are ignored, so
+ * that a newer server can say more.
  */
 
 /** The server sent what the protocol does not allow. The link that carried it cannot be trusted any further. */
@@ -11,7 +11,7 @@ export class ProtocolError extends Error {
   override name = "ProtocolError";
 }
 
-// --- checks ----------------------------------------------------------------------------------------------------------
+// --- checks ---------------------------------------------------------------------------------------------------------
 
 type Check<T> = (value: unknown, where: string) => T;
 type Checked<C> = C extends Check<infer T> ? T : never;
@@ -70,7 +70,7 @@ function shape<S extends Record<string, Check<unknown>>>(members: S): Check<Read
   };
 }
 
-// --- server → client -------------------------------------------------------------------------------------------------
+// --- server → client ------------------------------------------------------------------------------------------------
 
 const outcome = oneOf("complete", "more", "truncated", "denied", "epoch_changed");
 
@@ -182,7 +182,7 @@ export function decode(message: string): ServerFrame | null {
   return { op: known, ...SERVER_FRAMES[known](value, op) } as ServerFrame;
 }
 
-// --- what `ok` carries, and REST answers ---------------------------------------------------------------------------------
+// --- what `ok` carries, and REST answers ----------------------------------------------------------------------------
 
 const last = shape({ offset: integer, author: text, kind: text, time: integer, text: optional(text) });
 
@@ -262,11 +262,14 @@ export const read = {
   session: (value: unknown): SessionDocument => session(value, "session"),
   problem: (value: unknown): Checked<typeof problem> => problem(value, "problem"),
   head: (value: unknown): Head => head(value, "head"),
-  watermarks: shape({ person: text, received: integer, read: integer }) as (value: unknown, where: string) => Watermarks,
+  watermarks: shape({ person: text, received: integer, read: integer }) as (
+    value: unknown,
+    where: string,
+  ) => Watermarks,
   membership: shape({ conversation: text, number: integer }),
 };
 
-// --- client → server -------------------------------------------------------------------------------------------------
+// --- client → server ------------------------------------------------------------------------------------------------
 
 export interface Connect {
   readonly op: "connect";
@@ -278,7 +281,13 @@ export interface Connect {
 
 /** Commands that a running link carries, by `op`, without the `id` that the link gives them. */
 export type Request =
-  | { readonly op: "attach"; readonly channel: string; readonly gen: number; readonly epoch?: string; readonly after?: number }
+  | {
+      readonly op: "attach";
+      readonly channel: string;
+      readonly gen: number;
+      readonly epoch?: string;
+      readonly after?: number;
+    }
   | { readonly op: "detach"; readonly channel: string; readonly gen: number }
   | {
       readonly op: "publish";
@@ -323,7 +332,7 @@ export function encode(frame: ClientFrame): string {
   return JSON.stringify(frame);
 }
 
-// --- channels and close codes ----------------------------------------------------------------------------------------
+// --- channels and close codes ---------------------------------------------------------------------------------------
 
 export const SUBPROTOCOL = "chiron.v1.json";
 export const conversationChannel = (id: string): string => `conv:${id}`;

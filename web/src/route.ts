@@ -1,8 +1,7 @@
 /** Which page the address shows; it is kept behind the `#`, so that the server knows one address only. */
 
 export type Route =
-  | { readonly page: "sign-in" | "sign-up" | "list" }
-  | { readonly page: "conversation"; readonly id: string };
+  { readonly page: "sign-in" | "sign-up" | "list" } | { readonly page: "conversation"; readonly id: string };
 
 const CONVERSATION = /^#\/c\/([0-9a-f-]{36})$/;
 

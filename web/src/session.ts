@@ -1,10 +1,10 @@
 /**
  * Who is signed in, in all tabs of this browser.
  *
- * The access token lives in memory only; each tab has its own. The refresh token works once, and its use returns the next
- * one, so the tabs share it: it is kept in `localStorage`, which every tab reads at once and whose `storage` event tells
- * the others of signing in and out. A tab refreshes only under the Web Lock {@link LOCK} and with the token that it reads
- * there, so that no tab ever spends a token twice.
+ * The access token lives in memory only; each tab has its own. The refresh token works once, and its use returns the
+ * next one, so the tabs share it: it is kept in `localStorage`, which every tab reads at once and whose `storage`
+ * event tells the others of signing in and out. A tab refreshes only under the Web Lock {@link LOCK} and with the
+ * token that it reads there, so that no tab ever spends a token twice.
  */
 
 import type { Clock } from "./clock";

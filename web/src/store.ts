@@ -142,7 +142,7 @@ export function reduce(state: State, action: Action): State {
   }
 }
 
-// --- the list ----------------------------------------------------------------------------------------------------------
+// --- the list -------------------------------------------------------------------------------------------------------
 
 function listed(state: State, items: readonly Conversation[], complete: boolean): State {
   let next: State = items.reduce(withConversation, { ...state, listed: true });
@@ -203,7 +203,7 @@ function counted(thread: Thread): Thread {
   return unread === thread.info.unread ? thread : { ...thread, info: { ...thread.info, unread } };
 }
 
-// --- the log -----------------------------------------------------------------------------------------------------------
+// --- the log --------------------------------------------------------------------------------------------------------
 
 function started(thread: Thread, position: number): Thread {
   const { floor } = thread.info;
@@ -228,7 +228,11 @@ function withRecord(state: State, id: string, record: Delivery): State {
   }
   if (mine && record.client_id !== undefined) next = withoutOutgoing(next, record.client_id);
   // Who sends a message has read what was before it.
-  if (mine && record.kind === "text") next = withOwnRead(next, record.offset, record.ordinal);
+  if (record.kind === "text") {
+    const { author, offset, ordinal } = record;
+    if (mine) next = withOwnRead(next, offset, ordinal);
+    else next = { ...next, marks: raised(next.marks, { person: author, received: offset, read: offset }) };
+  }
   const names = named(state.names, peopleIn(record));
   return { ...state, names, threads: new Map(state.threads).set(id, counted(next)) };
 }
@@ -273,7 +277,7 @@ function peopleIn(record: Delivery): { person: string; name: string }[] {
   return typeof person === "string" && typeof name === "string" ? [{ person, name }] : [];
 }
 
-// --- messages on their way -----------------------------------------------------------------------------------------------
+// --- messages on their way ------------------------------------------------------------------------------------------
 
 function withOutgoing(state: State, id: string, message: Outgoing): State {
   const put = (messages: readonly Outgoing[]): readonly Outgoing[] =>
@@ -300,7 +304,7 @@ function withoutOutgoing(thread: Thread, clientId: string): Thread {
   return outgoing.length === thread.outgoing.length ? thread : { ...thread, outgoing };
 }
 
-// --- watermarks and members ------------------------------------------------------------------------------------------------
+// --- watermarks and members -----------------------------------------------------------------------------------------
 
 /** `ordinal`: the one at `read`, where it is known; else it is looked up. */
 function withOwnRead(thread: Thread, read: number, ordinal?: number): Thread {
@@ -347,7 +351,7 @@ function withMembers(state: State, id: string, members: readonly Member[]): Stat
   return { ...next, names: named(next.names, members) };
 }
 
-// --- small things ------------------------------------------------------------------------------------------------------
+// --- small things ---------------------------------------------------------------------------------------------------
 
 function changed(state: State, id: string, change: (thread: Thread) => Thread): State {
   const thread = state.threads.get(id);

@@ -1,4 +1,4 @@
-/** A conversation as it is read from top to bottom: days, runs of one author, what happened, and where unread begins. */
+/** A conversation as it is read from top to bottom: days, runs of one author, events, and where unread begins. */
 
 import type { Delivery } from "./protocol";
 import { textOf, type Mark, type Outgoing, type State, type Thread } from "./store";

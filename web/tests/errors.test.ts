@@ -13,7 +13,10 @@ test("the protocol's table was found", () => {
 });
 
 test.each(codes)("%s has a sentence, with and without parameters", (code) => {
-  for (const params of [{}, { reason: "a reason", field: "name", email: "a@b.c", limit: 7, what: "person", incident: "i1" }]) {
+  for (const params of [
+    {},
+    { reason: "a reason", field: "name", email: "a@b.c", limit: 7, what: "person", incident: "i1" },
+  ]) {
     expect(errorText(new Refusal(code, params))).toMatch(/^[A-Z].*[.]$/);
     expect(errorText(new Refusal(code, params))).not.toContain("undefined");
   }

@@ -85,14 +85,21 @@ describe("following", () => {
     await answer({ head: 41 });
     feed.delivery(record(42));
     feed.delivery(record(43));
-    expect(news()).toEqual([["started", 41], ["records", 42], ["records", 43]]);
+    expect(news()).toEqual([
+      ["started", 41],
+      ["records", 42],
+      ["records", 43],
+    ]);
     expect(feed.resume).toEqual({ epoch: "e1", offset: 43 });
   });
 
   test("ignores repeats", async () => {
     await following(41);
     for (const offset of [42, 42, 41, 1, 43, 42]) feed.delivery(record(offset));
-    expect(news()).toEqual([["records", 42], ["records", 43]]);
+    expect(news()).toEqual([
+      ["records", 42],
+      ["records", 43],
+    ]);
     expect(pending()).toEqual([]);
   });
 
@@ -112,7 +119,10 @@ describe("following", () => {
     feed.delivery(record(5));
     await answer({ items: [1, 2].map(record), more: true });
     await answer({ items: [3, 4].map(record), more: true });
-    expect(news()).toEqual([["records", 1, 2], ["records", 3, 4, 5]]);
+    expect(news()).toEqual([
+      ["records", 1, 2],
+      ["records", 3, 4, 5],
+    ]);
     expect(pending()).toEqual([]);
   });
 
@@ -148,7 +158,10 @@ describe("resuming", () => {
     await answer({ head: 43 });
     feed.delivery(record(42));
     feed.delivery(record(43));
-    expect(news()).toEqual([["records", 42], ["records", 43]]);
+    expect(news()).toEqual([
+      ["records", 42],
+      ["records", 43],
+    ]);
   });
 
   test("raises gen with every attach, and detaches above it", async () => {
@@ -188,7 +201,10 @@ describe("resuming", () => {
     await answer({ items: [44].map(record), more: false });
     expect(pending()).toMatchObject([{ op: "attach", after: 44 }]);
     await answer({ head: 44 });
-    expect(news()).toEqual([["records", 42, 43], ["records", 44]]);
+    expect(news()).toEqual([
+      ["records", 42, 43],
+      ["records", 44],
+    ]);
   });
 
   test("far more: starts anew at the head", async () => {
@@ -255,7 +271,10 @@ test("lag: reads to the head, then attaches again", async () => {
   expect(pending()).toMatchObject([{ op: "attach", after: 43 }]);
   await answer({ head: 43 });
   feed.delivery(record(44));
-  expect(news()).toEqual([["records", 42, 43], ["records", 44]]);
+  expect(news()).toEqual([
+    ["records", 42, 43],
+    ["records", 44],
+  ]);
 });
 
 test("detached: nothing more is taken", async () => {
@@ -273,7 +292,8 @@ test("a position from elsewhere is where the feed begins", () => {
 });
 
 describe("the personal channel", () => {
-  const welcome = (members: Record<string, unknown>): Welcome => ({ ...WELCOME, id: 1, ...members }) as unknown as Welcome;
+  const welcome = (members: Record<string, unknown>): Welcome =>
+    ({ ...WELCOME, id: 1, ...members }) as unknown as Welcome;
 
   test("begins at the head and resumes by connect", () => {
     feed.welcomed(welcome({ head: 7, epoch: "e1" }));
@@ -282,7 +302,11 @@ describe("the personal channel", () => {
     expect(feed.resume).toEqual({ epoch: "e1", offset: 8 });
     feed.welcomed(welcome({ head: 9, epoch: "e1" }));
     feed.delivery(record(9));
-    expect(news()).toEqual([["started", 7], ["records", 8], ["records", 9]]);
+    expect(news()).toEqual([
+      ["started", 7],
+      ["records", 8],
+      ["records", 9],
+    ]);
     expect(pending()).toEqual([]);
   });
 

@@ -359,7 +359,13 @@ describe("coming back", () => {
 
   test("the server's own time goes before chance, and is kept when the network comes back", async () => {
     const open = await online();
-    await open.say({ op: "close", code: 1001, reason: "the server is restarting", reconnect_in_ms: 4200, resumable: true });
+    await open.say({
+      op: "close",
+      code: 1001,
+      reason: "the server is restarting",
+      reconnect_in_ms: 4200,
+      resumable: true,
+    });
     expect(until()).toBe(4200);
     expect(open.closed).toBe(true);
     link.wake();

@@ -103,7 +103,11 @@ describe("sending", () => {
     await add("A", "B", "C");
     expect(pending()).toEqual([]);
     outbox.start();
-    expect(pending()).toEqual([["A", 1], ["B", 2], ["C", 3]]);
+    expect(pending()).toEqual([
+      ["A", 1],
+      ["B", 2],
+      ["C", 3],
+    ]);
   });
 
   test("n counts by conversation", async () => {
@@ -111,7 +115,11 @@ describe("sending", () => {
     await outbox.add(entry("A", "one"));
     await outbox.add(entry("B", "two"));
     await outbox.add(entry("C", "one"));
-    expect(pending()).toEqual([["A", 1], ["B", 1], ["C", 2]]);
+    expect(pending()).toEqual([
+      ["A", 1],
+      ["B", 1],
+      ["C", 2],
+    ]);
   });
 
   test("only so many are in flight", async () => {
@@ -139,7 +147,10 @@ describe("a new link", () => {
     await acknowledge(1);
     await lose();
     outbox.start();
-    expect(pending()).toEqual([["B", 1], ["C", 2]]);
+    expect(pending()).toEqual([
+      ["B", 1],
+      ["C", 2],
+    ]);
     await acknowledge(2, { duplicate: true });
     expect(events.at(-1)).toBe("acknowledged B at 2");
   });
@@ -150,7 +161,10 @@ describe("a new link", () => {
     await lose();
     await add("B");
     outbox.start();
-    expect(pending()).toEqual([["A", 1], ["B", 2]]);
+    expect(pending()).toEqual([
+      ["A", 1],
+      ["B", 2],
+    ]);
   });
 
   test("is not asked for what the log has shown", async () => {
@@ -168,7 +182,10 @@ describe("a new link", () => {
     outbox.start();
     outbox.restore([entry("A"), failed, entry("C")]);
     outbox.restore([entry("A")]);
-    expect(pending()).toEqual([["A", 1], ["C", 2]]);
+    expect(pending()).toEqual([
+      ["A", 1],
+      ["C", 2],
+    ]);
     expect(outbox.size).toBe(3);
   });
 
@@ -197,7 +214,11 @@ describe("a temporary failure", () => {
     await clock.advance(399);
     expect(pending()).toEqual([]);
     await clock.advance(1);
-    expect(pending()).toEqual([["B", 2], ["C", 3], ["D", 4]]);
+    expect(pending()).toEqual([
+      ["B", 2],
+      ["C", 3],
+      ["D", 4],
+    ]);
   });
 
   test("is not held up by the order in which answers come", async () => {
@@ -211,7 +232,11 @@ describe("a temporary failure", () => {
     first?.refuse(new Refusal("unavailable", {}, true));
     await settle();
     await clock.advance(250);
-    expect(pending()).toEqual([["A", 1], ["B", 2], ["C", 3]]);
+    expect(pending()).toEqual([
+      ["A", 1],
+      ["B", 2],
+      ["C", 3],
+    ]);
   });
 
   test("of one conversation leaves the others alone", async () => {

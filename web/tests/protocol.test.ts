@@ -7,9 +7,10 @@ import { WELCOME, delivery } from "./support/wire";
 
 const schema = readFileSync(new URL("../../protocols/wire/frames.py", import.meta.url), "utf8");
 const page = readFileSync(new URL("../../docs/protocol.md", import.meta.url), "utf8");
-const corpus = JSON.parse(
-  readFileSync(new URL("../../tests/protocols/wire/corpus.json", import.meta.url), "utf8"),
-) as { name: string; bytes: string }[];
+const corpus = JSON.parse(readFileSync(new URL("../../tests/protocols/wire/corpus.json", import.meta.url), "utf8")) as {
+  name: string;
+  bytes: string;
+}[];
 
 interface Field {
   readonly name: string;
@@ -24,11 +25,13 @@ function framesOf(union: "ClientFrame" | "ServerFrame"): Map<string, Field[]> {
   const frames = new Map<string, Field[]>();
   for (const [, name, tag, body] of schema.matchAll(/class (\w+)\(Frame, tag="(\w+)".*\):\n((?: {4}.*\n)+)/g)) {
     if (!wanted.has(name ?? "")) continue;
-    const fields = [...(body ?? "").matchAll(/^ {4}(\w+): ([^=\n]+?)(?: = (.*))?$/gm)].map(([, field, type, value]) => ({
-      name: (field ?? "").replace(/_$/, ""),
-      type: type ?? "",
-      optional: value !== undefined,
-    }));
+    const fields = [...(body ?? "").matchAll(/^ {4}(\w+): ([^=\n]+?)(?: = (.*))?$/gm)].map(
+      ([, field, type, value]) => ({
+        name: (field ?? "").replace(/_$/, ""),
+        type: type ?? "",
+        optional: value !== undefined,
+      }),
+    );
     frames.set(tag ?? "", fields);
   }
   return frames;
@@ -75,7 +78,9 @@ describe("server frames", () => {
     for (const field of needed) {
       const { [field.name]: _, ...rest } = least as Record<string, unknown>;
       expect(() => decode(JSON.stringify(rest)), `${tag} without ${field.name}`).toThrow(ProtocolError);
-      expect(() => decode(JSON.stringify({ ...rest, [field.name]: [[]] })), `${tag}.${field.name}`).toThrow(ProtocolError);
+      expect(() => decode(JSON.stringify({ ...rest, [field.name]: [[]] })), `${tag}.${field.name}`).toThrow(
+        ProtocolError,
+      );
     }
   });
 
@@ -85,9 +90,12 @@ describe("server frames", () => {
     expect(decode('{"op":"ping","mood":"good"}')).toEqual({ op: "ping" });
   });
 
-  test.each(["", "null", "1", '"ping"', "[]", '[{"op":"ping"}]', "{}", '{"op":5}', '{"op":"ping"'])("%j is none", (text) => {
-    expect(() => decode(text)).toThrow(ProtocolError);
-  });
+  test.each(["", "null", "1", '"ping"', "[]", '[{"op":"ping"}]', "{}", '{"op":5}', '{"op":"ping"'])(
+    "%j is none",
+    (text) => {
+      expect(() => decode(text)).toThrow(ProtocolError);
+    },
+  );
 
   test.each([9_007_199_254_740_992, 1.5, "7", null, true])("an offset is an integer of 53 bits, not %j", (offset) => {
     expect(() => decode(JSON.stringify(delivery(1, { offset })))).toThrow(ProtocolError);

@@ -74,7 +74,13 @@ describe("the log", () => {
   });
 
   test("ignores a page for a log that was started anew meanwhile, and what a page has too much", () => {
-    const restarted = after(known(), started(41), { type: "loading", id: "c" }, started(80), older(42, range(20, 41), true));
+    const restarted = after(
+      known(),
+      started(41),
+      { type: "loading", id: "c" },
+      started(80),
+      older(42, range(20, 41), true),
+    );
     expect(offsets(restarted)).toEqual([]);
     expect(log(restarted)).toMatchObject({ start: 80, loading: false });
     const overlapping = after(known(), started(41), records(record(42)), older(42, range(40, 43)));
@@ -109,7 +115,8 @@ describe("the log", () => {
 });
 
 describe("messages on their way", () => {
-  const own = (offset: number, client_id: string): ReturnType<typeof record> => record(offset, { author: "me", client_id });
+  const own = (offset: number, client_id: string): ReturnType<typeof record> =>
+    record(offset, { author: "me", client_id });
 
   test("leave when the log shows them", () => {
     const state = after(known(), started(41), outgoing("A"), outgoing("B"), records(own(42, "A")));
@@ -187,7 +194,10 @@ describe("unread", () => {
 
   test("comes from head events while a conversation is closed", () => {
     const last = { offset: 8, author: "ana", kind: "text", time: 5, text: "hi" };
-    const state = after(known({ head: 5, ordinal: 5, read: 5 }), head({ head: 8, ordinal: 8, unread: 3, read: 5, last }));
+    const state = after(
+      known({ head: 5, ordinal: 5, read: 5 }),
+      head({ head: 8, ordinal: 8, unread: 3, read: 5, last }),
+    );
     expect(thread(state).info).toMatchObject({ head: 8, unread: 3, last });
   });
 
@@ -222,6 +232,14 @@ describe("watermarks of others", () => {
     expect(thread(state).marks.get("ana")).toEqual({ received: 7, read: 7 });
   });
 
+  test("rise with what they write", () => {
+    const state = after(known(), started(0), records(record(1), record(2, { author: "jo" })));
+    expect([...thread(state).marks].map(([person, mark]) => [person, mark.read])).toEqual([
+      ["ana", 1],
+      ["jo", 2],
+    ]);
+  });
+
   test("come with the members, oneself excluded", () => {
     const members = [member("me", "Thea", { read: 9 }), member("ana", "Ana", { received: 5, read: 4 })];
     const state = after(known(), { type: "members", id: "c", members });
@@ -251,7 +269,13 @@ describe("the list", () => {
 
   test("what concerns an unknown conversation changes nothing", () => {
     const empty = initialState(ME);
-    for (const action of [started(1), records(record(1)), older(1, []), head({}), { type: "gone", id: "c", why: "left" }]) {
+    for (const action of [
+      started(1),
+      records(record(1)),
+      older(1, []),
+      head({}),
+      { type: "gone", id: "c", why: "left" },
+    ]) {
       expect(reduce(empty, action as Action)).toBe(empty);
     }
   });

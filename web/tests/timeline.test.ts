@@ -26,7 +26,8 @@ function rows(state: State, unreadAfter: number | null = null): readonly Row[] {
 }
 
 const messages = (state: State): MessageRow[] => rows(state).filter((row) => row.row === "message");
-const kinds = (state: State, unreadAfter: number | null = null): string[] => rows(state, unreadAfter).map((row) => row.row);
+const kinds = (state: State, unreadAfter: number | null = null): string[] =>
+  rows(state, unreadAfter).map((row) => row.row);
 
 test("days are separated, also across midnight", () => {
   const late = new Date(2025, 10, 24, 23, 59).getTime();
@@ -35,11 +36,7 @@ test("days are separated, also across midnight", () => {
 });
 
 test("keys are unique, whatever clocks say", () => {
-  const state = shown([
-    record(1, { time: NOON }),
-    record(2, { time: NOON - 86_400_000 }),
-    record(3, { time: NOON }),
-  ]);
+  const state = shown([record(1, { time: NOON }), record(2, { time: NOON - 86_400_000 }), record(3, { time: NOON })]);
   const keys = rows(state).map((row) => row.key);
   expect(new Set(keys).size).toBe(keys.length);
 });
@@ -68,7 +65,11 @@ test("unread begins before the first message of another that was not read", () =
 
 test("one's own messages are sent, then received by all, then read by all", () => {
   const own = [1, 2, 3].map((offset) => record(offset, { author: "me", client_id: `C${offset}`, time: NOON }));
-  const others = [member("me", "Thea"), member("ana", "Ana", { received: 3, read: 2 }), member("jo", "Jonas", { received: 2, read: 1 })];
+  const others = [
+    member("me", "Thea"),
+    member("ana", "Ana", { received: 3, read: 2 }),
+    member("jo", "Jonas", { received: 2, read: 1 }),
+  ];
   const state = shown(own, others);
   expect(messages(state).map((row) => [row.state, row.readers, row.others])).toEqual([
     ["read", 2, 2],
@@ -97,7 +98,9 @@ test("a message keeps its key from outbox to log", () => {
 test("a refused message is failed, with the reason", () => {
   const failed = { code: "forbidden", params: {} };
   const message = { client_id: "C1", text: "hi", created: NOON, failed, offset: null };
-  expect(messages(shown([], [], [{ type: "outgoing", id: "c", message }]))).toMatchObject([{ state: "failed", failed }]);
+  expect(messages(shown([], [], [{ type: "outgoing", id: "c", message }]))).toMatchObject([
+    { state: "failed", failed },
+  ]);
 });
 
 test.each([

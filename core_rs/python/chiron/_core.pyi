@@ -202,8 +202,22 @@ class Malformed:
     reason: Final[str]
 
 _Event = (
-    Data | Secured | Ended | Message | PeerClosed | Broken
-    | Connect | Attach | Detach | Publish | Watermark | Sync | Refresh | Command | Pong | Malformed
+    Data
+    | Secured
+    | Ended
+    | Message
+    | PeerClosed
+    | Broken
+    | Connect
+    | Attach
+    | Detach
+    | Publish
+    | Watermark
+    | Sync
+    | Refresh
+    | Command
+    | Pong
+    | Malformed
 )
 
 # -------------------------------------------------------------------------------------------------------------- frames
@@ -217,8 +231,17 @@ class Frame:
 
     @staticmethod
     def delivery(
-        number: int, offset: int, message: str, ordinal: int, time: int, author: str, kind: str,
-        ref: str | None, body: bytes, client_id: str | None = None, verdict: str | None = None,
+        number: int,
+        offset: int,
+        message: str,
+        ordinal: int,
+        time: int,
+        author: str,
+        kind: str,
+        ref: str | None,
+        body: bytes,
+        client_id: str | None = None,
+        verdict: str | None = None,
     ) -> Frame:
         """A durable record. `time` in milliseconds since the Unix epoch; `body` a JSON object."""
     @staticmethod
@@ -228,19 +251,30 @@ class Frame:
     def welcome(id: int, body: bytes) -> Frame:
         """`body`: the JSON object whose members follow `op` and `id` (see docs/protocol.md)."""
     @staticmethod
-    def attached(id: int, channel: str, number: int, generation: int, outcome: str, epoch: str, head: int, origin: int | None) -> Frame:
+    def attached(
+        id: int, channel: str, number: int, generation: int, outcome: str, epoch: str, head: int, origin: int | None
+    ) -> Frame:
         """`origin` is the `from` of outcome `truncated`: the first offset that can still be read."""
     @staticmethod
     def ok(id: int, result: bytes | None = None) -> Frame: ...
     @staticmethod
-    def ack(id: int, message: str, offset: int, ordinal: int, time: int, duplicate: bool, verdict: str | None = None) -> Frame: ...
+    def ack(
+        id: int, message: str, offset: int, ordinal: int, time: int, duplicate: bool, verdict: str | None = None
+    ) -> Frame: ...
     @staticmethod
-    def page(id: int, channel: str, number: int, items: Sequence[Frame], more: bool, head: int, floor: int, epoch: str) -> Frame:
+    def page(
+        id: int, channel: str, number: int, items: Sequence[Frame], more: bool, head: int, floor: int, epoch: str
+    ) -> Frame:
         """`items` are deliveries, in order of offset."""
     @staticmethod
     def error(
-        id: int | None, code: str, params: bytes, temporary: bool, scope: Literal["command", "channel", "link"],
-        action: str, retry_after_ms: int | None = None,
+        id: int | None,
+        code: str,
+        params: bytes,
+        temporary: bool,
+        scope: Literal["command", "channel", "link"],
+        action: str,
+        retry_after_ms: int | None = None,
     ) -> Frame: ...
     @staticmethod
     def lag(number: int, head: int) -> Frame: ...
@@ -284,7 +318,9 @@ class Hub:
         """The transport read `size` bytes into the receive buffer."""
     def feed_end(self, connection: int, now: float) -> list[_Event]:
         """The transport saw FIN."""
-    def upgrade(self, connection: int, mode: Literal["message", "link"], trailing: bytes, max_message: int, now: float) -> list[_Event]:
+    def upgrade(
+        self, connection: int, mode: Literal["message", "link"], trailing: bytes, max_message: int, now: float
+    ) -> list[_Event]:
         """From here on the bytes are WebSocket frames (RFC 6455); `trailing` came behind the HTTP request.
 
         In mode `link`, messages are wire frames and only `Connect` (≤ 8 KiB) is parsed until `bind`.
@@ -330,7 +366,8 @@ class Hub:
     def send_frame(self, link: int, frame: Frame) -> bool:
         """Queue on the control lane, which is never dropped; a link that overflows it is reported by `take_overflown`.
 
-        It still takes as much again, so that `close` finds room. False when the link is gone or closing, or beyond that.
+        It still takes as much again, so that `close` finds room. False when the link is gone or closing, or beyond
+        that.
         """
     def send_event(self, link: int, key: str, frame: Frame) -> bool:
         """Queue on the ephemeral lane; a frame with the same key that still waits is replaced."""
@@ -348,11 +385,14 @@ class Hub:
         False when the attachment is gone, of another generation, or pull-only (`lagging`): read no further.
         """
     def go_live(self, link: int, number: int, generation: int) -> int | None:
-        """Release what arrived meanwhile. None when the attachment is live (or gone); otherwise the offset to read on after."""
+        """Release what arrived meanwhile. None: it is live (or gone); else the offset to read on after."""
     def detach(self, link: int, number: int, generation: int) -> bool:
         """False when gone or when the attachment is of a newer generation."""
     def drop(self, number: int, person: str, frame: Frame | None = None) -> list[int]:
-        """End all attachments of a person to a channel, queued durable frames of it included; links that had one get `frame`."""
+        """End all attachments of a person to a channel, its queued durable frames included.
+
+        Links that had one get `frame`; they are returned.
+        """
     def publish(self, number: int, frame: Frame, offset: int, sender: int = 0) -> int:
         """Queue a delivery for every live attachment but the link `sender`'s, whose expectation only advances.
 

@@ -41,7 +41,7 @@ export function composer(props: ComposerProps): TemplateResult {
   };
   return html`
     <form class="composer" @submit=${submit}>
-      <div class="grow-box" data-text="${props.draft}\u200b">
+      <div class="grow-box" data-text="${props.draft}​">
         <textarea
           name="message"
           rows="1"
@@ -66,7 +66,7 @@ export function composer(props: ComposerProps): TemplateResult {
 }
 
 /** What is sent of a draft: without outer white space, NUL and lone surrogates, which no server takes. */
-export function sendable(draft: string): string {
+function sendable(draft: string): string {
   return draft.replaceAll("\0", "").toWellFormed().trim();
 }
 

@@ -12,7 +12,7 @@ import { timeline, titleOf, type Row } from "../timeline";
 import { avatar } from "./avatar";
 import { composer } from "./composer";
 import { icons } from "./icons";
-import { rowTemplate, type RowActions } from "./message";
+import { rowTemplate, type RowActions, type RowContext } from "./message";
 
 export interface ConversationActions extends Omit<RowActions, "expand"> {
   loadOlder(id: string): void;
@@ -57,7 +57,7 @@ export class ConversationView {
   constructor(private readonly actions: ConversationActions) {}
 
   template(props: ConversationProps): TemplateResult {
-    const { state, thread } = props;
+    const { thread } = props;
     const { id } = thread.info;
     if (id !== this.id) this.enter(thread);
     const log = thread.log;
@@ -75,14 +75,7 @@ export class ConversationView {
           ${ref(this.scroller)}
           @scroll=${this.scrolled}
         >
-          <div class="messages-inner">
-            ${this.top(log, thread, title)}
-            ${repeat(
-              this.timeline(state, thread),
-              (row) => row.key,
-              (row) => guard(this.inputs(row, props), () => rowTemplate(row, this.context(props))),
-            )}
-          </div>
+          <div class="messages-inner">${this.top(log, thread, title)} ${this.timelineTemplate(props)}</div>
         </div>
         ${this.jump(log)}
         ${
@@ -158,6 +151,20 @@ export class ConversationView {
     this.renderedStart = 0;
   }
 
+  /** The rows, drawn again only where something changed: thousands of them stand still while somebody types. */
+  private timelineTemplate(props: ConversationProps) {
+    const rows = this.timeline(props.state, props.thread);
+    const today = new Date(props.now).toDateString();
+    const context = this.context(props);
+    const draw = () =>
+      repeat(
+        rows,
+        (row) => row.key,
+        (row) => guard(this.inputs(row, context, today), () => rowTemplate(row, context)),
+      );
+    return guard([rows, this.expanded.size, today], draw);
+  }
+
   private timeline(state: State, thread: Thread): readonly Row[] {
     const of = [thread, state.names, this.unreadAfter];
     if (!this.rows || this.rows.of.some((input, index) => input !== of[index])) {
@@ -167,21 +174,27 @@ export class ConversationView {
   }
 
   /** What the look of a row depends on: rows that have not changed are not rendered again. */
-  private inputs(row: Row, { state, now }: ConversationProps): unknown[] {
-    if (row.row === "day") return [row.time, new Date(now).toDateString()];
+  private inputs(row: Row, { state }: RowContext, today: string): unknown[] {
+    if (row.row === "day") return [row.time, today];
     if (row.row !== "message") return [row.row === "notice" ? row.text : row.key];
     const { state: delivery, first, last, offset, readers, failed, time, text } = row;
     const name = state.names.get(row.author);
     return [delivery, first, last, offset, readers, failed, time, text, name, this.expanded.has(row.key)];
   }
 
-  private context({ state, thread, now }: ConversationProps) {
+  private context({ state, thread, now }: ConversationProps): RowContext {
     const expand = (key: string): void => {
       this.expanded.add(key);
       this.actions.rerender();
     };
     const { retry, discard } = this.actions;
-    return { state, now, group: thread.info.kind === "group", expanded: this.expanded, actions: { retry, discard, expand } };
+    return {
+      state,
+      now,
+      group: thread.info.kind === "group",
+      expanded: this.expanded,
+      actions: { retry, discard, expand },
+    };
   }
 
   private head(thread: Thread, title: string): TemplateResult {
@@ -196,7 +209,13 @@ export class ConversationView {
         </div>
         ${
           info.kind === "group" && thread.gone === null
-            ? html`<button class="icon-button" type="button" aria-label="Members" title="Members" @click=${() => this.actions.showMembers()}>
+            ? html`<button
+                class="icon-button"
+                type="button"
+                aria-label="Members"
+                title="Members"
+                @click=${() => this.actions.showMembers()}
+              >
                 ${icons.members}
               </button>`
             : nothing
@@ -229,16 +248,13 @@ export class ConversationView {
   }
 
   private jump(log: Log | null): TemplateResult {
+    if (this.atEnd) return html`<div class="jump"></div>`;
     const news = log?.records.filter((record) => record.offset > this.leftAt && record.kind === "text").length ?? 0;
     return html`
       <div class="jump">
-        ${
-          this.atEnd
-            ? nothing
-            : html`<button type="button" aria-label="Jump to the newest messages" @click=${this.toEnd}>
-                ${news > 0 ? html`<span>${news} new</span>` : nothing} ${icons.down}
-              </button>`
-        }
+        <button type="button" aria-label="Jump to the newest messages" @click=${this.toEnd}>
+          ${news > 0 ? html`<span>${news} new</span>` : nothing} ${icons.down}
+        </button>
       </div>
     `;
   }

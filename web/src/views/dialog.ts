@@ -34,7 +34,9 @@ export function closeDialog(event: Event): void {
 function open(element: Element | undefined): void {
   if (!(element instanceof HTMLDialogElement)) return;
   queueMicrotask(() => {
-    if (element.isConnected && !element.open) element.showModal();
+    if (!element.isConnected || element.open) return;
+    element.showModal();
+    element.querySelector<HTMLElement>("[data-focus]")?.focus();
   });
 }
 

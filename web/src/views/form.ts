@@ -12,6 +12,7 @@ export interface FieldOptions {
   readonly autocomplete?: "email" | "username" | "name" | "current-password" | "new-password" | "off";
   readonly placeholder?: string;
   readonly hint?: string;
+  /** Where the person begins. */
   readonly focused?: boolean;
   readonly multiline?: boolean;
 }
@@ -80,7 +81,7 @@ export function field(form: FormState, options: FieldOptions): TemplateResult {
         placeholder=${ifDefined(options.placeholder)}
         autocomplete="off"
         spellcheck="false"
-        ?autofocus=${options.focused}
+        ?data-focus=${options.focused}
         aria-invalid=${error === null ? "false" : "true"}
         aria-describedby=${described || nothing}
       ></textarea>`
@@ -92,7 +93,7 @@ export function field(form: FormState, options: FieldOptions): TemplateResult {
         placeholder=${ifDefined(options.placeholder)}
         autocomplete=${ifDefined(options.autocomplete)}
         autocapitalize=${type === "text" ? "words" : "none"}
-        ?autofocus=${options.focused}
+        ?data-focus=${options.focused}
         aria-invalid=${error === null ? "false" : "true"}
         aria-describedby=${described || nothing}
       />`;
@@ -106,7 +107,9 @@ export function field(form: FormState, options: FieldOptions): TemplateResult {
 }
 
 export function formError(form: FormState): TemplateResult {
-  return html`<div role="alert">${form.general === null ? nothing : html`<p class="form-error">${form.general}</p>`}</div>`;
+  return html`<div role="alert">
+    ${form.general === null ? nothing : html`<p class="form-error">${form.general}</p>`}
+  </div>`;
 }
 
 export function submitButton(form: FormState, label: string, busyLabel: string): TemplateResult {

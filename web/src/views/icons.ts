@@ -11,7 +11,8 @@ export const icons = {
   close: icon(svg`<path d="m5 5 10 10M15 5 5 15" />`),
   down: icon(svg`<path d="M10 4v11.5M5 10.5l5 5 5-5" />`),
   members: icon(
-    svg`<circle cx="7.5" cy="7" r="2.8" /><path d="M2.5 16c.4-3 2.3-4.6 5-4.6s4.6 1.6 5 4.6M13 4.4a2.8 2.8 0 0 1 0 5.2M14.8 11.9c1.5.7 2.4 2.1 2.7 4.1" />`,
+    svg`<circle cx="7.5" cy="7" r="2.8" /><path d="M2.5 16c.4-3 2.3-4.6 5-4.6s4.6 1.6 5 4.6" />
+      <path d="M13 4.4a2.8 2.8 0 0 1 0 5.2M14.8 11.9c1.5.7 2.4 2.1 2.7 4.1" />`,
   ),
   send: icon(svg`<path d="M10 16V4.5M4.8 9.7 10 4.5l5.2 5.2" />`),
   signOut: icon(svg`<path d="M8 3.5H4.5v13H8M12 6.5 15.5 10 12 13.5M15.3 10H8" />`),

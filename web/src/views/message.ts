@@ -70,11 +70,15 @@ function message(row: MessageRow, context: RowContext): TemplateResult {
           <span class=${folded ? "text folded" : "text"}>${row.text}</span>
           ${
             folded
-              ? html`<button class="link" type="button" @click=${() => context.actions.expand(row.key)}>Show all</button>`
+              ? html`<button class="link" type="button" @click=${() => context.actions.expand(row.key)}>
+                  Show all
+                </button>`
               : nothing
           }
           <span class="meta">
-            <time datetime=${new Date(row.time).toISOString()} title=${exactTime(row.time)}>${timeOfDay(row.time)}</time>
+            <time datetime=${new Date(row.time).toISOString()} title=${exactTime(row.time)}
+              >${timeOfDay(row.time)}</time
+            >
             ${row.state === "incoming" ? nothing : stateMark(row, row.state)}
           </span>
         </p>

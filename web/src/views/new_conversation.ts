@@ -107,7 +107,9 @@ export class NewConversationDialog {
     event.preventDefault();
     const form = event.currentTarget as HTMLFormElement;
     const title = valueOf(form, "title").trim();
-    const emails = valueOf(form, "emails").split(/[\s,;]+/).filter(Boolean);
+    const emails = valueOf(form, "emails")
+      .split(/[\s,;]+/)
+      .filter(Boolean);
     const odd = emails.find((email) => emailMissing(email) !== null);
     const missing = {
       title: title === "" ? "Give the group a title." : null,

@@ -30,7 +30,13 @@ export function sidebar(props: SidebarProps): TemplateResult {
       <header class="sidebar-head">
         <img src="/logo.svg" alt="" width="32" height="32" />
         <h1>Chiron</h1>
-        <button class="icon-button" type="button" aria-label="New conversation" title="New conversation" @click=${props.startConversation}>
+        <button
+          class="icon-button"
+          type="button"
+          aria-label="New conversation"
+          title="New conversation"
+          @click=${props.startConversation}
+        >
           ${icons.add}
         </button>
       </header>
@@ -72,7 +78,9 @@ function list(props: SidebarProps): TemplateResult {
     `;
   }
   if (props.status.phase === "waiting" || props.status.phase === "failed") {
-    return html`<div class="hint-block"><p>The server cannot be reached. Your conversations appear here when it is back.</p></div>`;
+    return html`<div class="hint-block">
+      <p>The server cannot be reached. Your conversations appear here when it is back.</p>
+    </div>`;
   }
   return html`
     <div class="skeleton" role="status" aria-label="Loading conversations">
@@ -97,15 +105,21 @@ function entry(thread: Thread, props: SidebarProps, stop: boolean): TemplateResu
     >
       ${avatar(info.peer?.person ?? info.id, title)}
       <span class="thread-title"><bdi>${title}</bdi></span>
-      ${time === undefined ? nothing : html`<time class="thread-time" title=${exactTime(time)}>${shortTime(time, props.now)}</time>`}
+      ${time === undefined ? nothing : lastTime(time, props.now)}
       <span class="thread-last">${preview(thread, props, current)}</span>
       ${
         info.unread > 0
-          ? html`<span class="badge">${info.unread > 999 ? "999+" : info.unread}<span class="visually-hidden"> unread</span></span>`
+          ? html`<span class="badge"
+              >${info.unread > 999 ? "999+" : info.unread}<span class="visually-hidden"> unread</span></span
+            >`
           : nothing
       }
     </a>
   `;
+}
+
+function lastTime(time: number, now: number): TemplateResult {
+  return html`<time class="thread-time" title=${exactTime(time)}>${shortTime(time, now)}</time>`;
 }
 
 function preview(thread: Thread, { state, drafts }: SidebarProps, current: boolean): TemplateResult | string {

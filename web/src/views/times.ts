@@ -17,8 +17,7 @@ function daysAgo(time: number, now: number): number {
   return Math.round((midnight(now) - midnight(time)) / DAY);
 }
 
-const sameYear = (time: number, now: number): boolean =>
-  new Date(time).getFullYear() === new Date(now).getFullYear();
+const sameYear = (time: number, now: number): boolean => new Date(time).getFullYear() === new Date(now).getFullYear();
 
 /** `10:41` */
 export const timeOfDay = (time: number): string => clockTime.format(time);
