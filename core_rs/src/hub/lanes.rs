@@ -1,11 +1,14 @@
 //! What waits to leave for one peer, as shared plaintext: three lanes, each bounded in bytes.
 //!
-//! Order of leaving: the rest of a frame that was begun, control, the pong, durable, ephemeral. Within a lane it is the
+//! Order of leaving: the rest of a frame that was begun, control with the pongs, durable, ephemeral. Within a lane it is the
 //! order of arrival. A frame that was begun must be completed, whatever happens to its lane: half of it is on the wire.
 use std::{collections::VecDeque, sync::Arc};
 
 /// One frame with its framing, shared by all who are sent it.
 pub(super) type Encoded = Arc<[u8]>;
+
+/// Pongs that wait; of more, the oldest are dropped, since only the newest ping needs an answer (RFC 6455 §5.5.3).
+const MAX_PONGS: usize = 32;
 
 /// A lane that is empty again keeps at most this much room.
 const KEPT_CAPACITY: usize = 16;
@@ -24,12 +27,6 @@ impl<T> Default for Lane<T> {
 
 trait Length {
     fn length(&self) -> usize;
-}
-
-impl Length for Encoded {
-    fn length(&self) -> usize {
-        self.len()
-    }
 }
 
 impl<T: Length> Lane<T> {
@@ -66,6 +63,17 @@ impl<T: Length> Lane<T> {
     /// Whether `length` more bytes stay within `bound`. A lone frame always fits, or it could never leave.
     fn has_room(&self, length: usize, bound: usize) -> bool {
         self.frames.is_empty() || self.bytes.saturating_add(length) <= bound
+    }
+}
+
+struct Control {
+    frame: Encoded,
+    pong: bool,
+}
+
+impl Length for Control {
+    fn length(&self) -> usize {
+        self.frame.len()
     }
 }
 
@@ -120,8 +128,9 @@ struct Begun {
 #[derive(Default)]
 pub(super) struct Lanes {
     begun: Option<Begun>,
-    pong: Option<Encoded>,
-    control: Lane<Encoded>,
+    control: Lane<Control>,
+    /// How many frames of the control lane are pongs.
+    pongs: usize,
     durable: Lane<Durable>,
     ephemeral: Lane<Slot>,
 }
@@ -130,7 +139,7 @@ impl Lanes {
     /// Appends to the control lane. `false`: it now holds more than `bound` (and more than one frame).
     pub(super) fn push_control(&mut self, frame: Encoded, bound: usize) -> bool {
         let fits = self.control.has_room(frame.len(), bound);
-        self.control.push(frame);
+        self.control.push(Control { frame, pong: false });
         fits
     }
 
@@ -164,17 +173,20 @@ impl Lanes {
         dropped
     }
 
-    /// The answer to a ping. One that still waits is replaced: only the newest ping needs an answer (RFC 6455 §5.5.3).
-    pub(super) fn set_pong(&mut self, frame: Encoded) {
-        self.pong = Some(frame);
-    }
-
-    /// Appends the close frame: behind everything that was to be answered, the last ping too.
-    pub(super) fn push_close(&mut self, frame: Encoded) {
-        if let Some(pong) = self.pong.take() {
-            self.control.push(pong);
+    /// Appends the answer to a ping to the control lane: it leaves in the order in which it was asked for, but neither
+    /// before the response that upgrades nor behind the answer to what came later.
+    pub(super) fn push_pong(&mut self, frame: Encoded) {
+        if self.pongs == MAX_PONGS {
+            let mut found = false;
+            self.control.retain(|control| {
+                let kept = found || !control.pong;
+                found |= control.pong;
+                kept
+            });
+            self.pongs -= 1;
         }
-        self.control.push(frame);
+        self.control.push(Control { frame, pong: true });
+        self.pongs += 1;
     }
 
     /// Drops what waits of one channel.
@@ -183,7 +195,7 @@ impl Lanes {
         self.ephemeral.retain(|slot| slot.number != number);
     }
 
-    /// Drops everything but the control lane, the pong and the rest of what was begun.
+    /// Drops everything but the control lane and the rest of what was begun.
     pub(super) fn drop_deliveries(&mut self) {
         self.durable = Lane::default();
         self.ephemeral = Lane::default();
@@ -192,7 +204,6 @@ impl Lanes {
     /// Bytes that wait.
     pub(super) fn queued(&self) -> usize {
         self.begun.as_ref().map_or(0, |begun| begun.frame.len() - begun.sent)
-            + self.pong.as_ref().map_or(0, |pong| pong.len())
             + self.control.bytes
             + self.durable.bytes
             + self.ephemeral.bytes
@@ -204,19 +215,18 @@ impl Lanes {
 
     /// The frame that leaves next, behind what was begun.
     fn front(&self) -> Option<&Encoded> {
-        let control = self.control.frames.front();
+        let control = self.control.frames.front().map(|control| &control.frame);
         control
-            .or(self.pong.as_ref())
             .or_else(|| self.durable.frames.front().map(|delivery| &delivery.frame))
             .or_else(|| self.ephemeral.frames.front().map(|slot| &slot.frame))
     }
 
     fn pop(&mut self) -> Option<Encoded> {
-        let control = self.control.pop();
-        control
-            .or_else(|| self.pong.take())
-            .or_else(|| self.durable.pop().map(|delivery| delivery.frame))
-            .or_else(|| self.ephemeral.pop().map(|slot| slot.frame))
+        if let Some(control) = self.control.pop() {
+            self.pongs -= usize::from(control.pong);
+            return Some(control.frame);
+        }
+        self.durable.pop().map(|delivery| delivery.frame).or_else(|| self.ephemeral.pop().map(|slot| slot.frame))
     }
 
     /// Moves at most `budget` bytes to `out`. Only a frame that is longer than `budget` is cut.
@@ -284,21 +294,25 @@ mod tests {
         assert!(lanes.push_durable(2, frame("d2"), 100));
         assert!(lanes.push_control(frame("c1"), 100));
         assert!(lanes.push_control(frame("c2"), 100));
-        lanes.set_pong(frame("p1"));
-        lanes.set_pong(frame("p2"));
-        assert_eq!(lanes.queued(), 11);
-        assert_eq!(gathered(&mut lanes, 100), "c1c2p2d1d2e");
+        assert_eq!(lanes.queued(), 9);
+        assert_eq!(gathered(&mut lanes, 100), "c1c2d1d2e");
         assert!(lanes.is_empty());
         assert_eq!(lanes.queued(), 0);
     }
 
     #[test]
-    fn nothing_follows_the_close_frame_but_what_was_begun() {
+    fn pongs_leave_in_order_and_of_a_flood_the_newest() {
         let mut lanes = Lanes::default();
-        lanes.set_pong(frame("pong"));
         lanes.push_control(frame("ack"), 100);
-        lanes.push_close(frame("close"));
-        assert_eq!(gathered(&mut lanes, 100), "ackpongclose");
+        for n in 0..100 {
+            lanes.push_pong(frame(&format!("{n:02}")));
+        }
+        lanes.push_control(frame("close"), 100);
+        assert_eq!(lanes.queued(), 3 + 2 * MAX_PONGS + 5);
+        let left = gathered(&mut lanes, 1000);
+        assert!(left.starts_with("ack686970") && left.ends_with("9899close"), "{left}");
+        lanes.push_pong(frame("again"));
+        assert_eq!(gathered(&mut lanes, 100), "again");
     }
 
     #[test]

@@ -195,7 +195,7 @@ impl Peer {
                     if self.is_open() {
                         let mut frame = Vec::new();
                         websocket::write_frame(opcode::PONG, &body, &mut frame);
-                        self.lanes.set_pong(frame.into());
+                        self.lanes.push_pong(frame.into());
                     }
                 }
                 websocket::Event::Pong(_) => {}
@@ -239,7 +239,7 @@ impl Peer {
         if self.is_open() && self.is_websocket() {
             let mut frame = Vec::new();
             websocket::write_close(code, reason, &mut frame);
-            self.lanes.push_close(frame.into());
+            self.lanes.push_control(frame.into(), usize::MAX);
         }
         self.end_output(Output::Closing);
     }
