@@ -1,7 +1,8 @@
 //! What waits to leave for one peer, as shared plaintext: three lanes, each bounded in bytes.
 //!
-//! Order of leaving: the rest of a frame that was begun, control with the pongs, durable, ephemeral. Within a lane it is the
-//! order of arrival. A frame that was begun must be completed, whatever happens to its lane: half of it is on the wire.
+//! Order of leaving: the rest of a frame that was begun, control with the pongs, durable, ephemeral. Within a lane it is
+//! the order of arrival. A frame that was begun must be completed, whatever happens to its lane: half of it is on the
+//! wire.
 use std::{collections::VecDeque, sync::Arc};
 
 /// One frame with its framing, shared by all who are sent it.
@@ -40,6 +41,12 @@ impl<T: Length> Lane<T> {
         self.bytes -= frame.length();
         self.settle();
         Some(frame)
+    }
+
+    fn remove(&mut self, index: usize) {
+        if let Some(frame) = self.frames.remove(index) {
+            self.bytes -= frame.length();
+        }
     }
 
     fn retain(&mut self, mut keep: impl FnMut(&T) -> bool) {
@@ -177,13 +184,12 @@ impl Lanes {
     /// before the response that upgrades nor behind the answer to what came later.
     pub(super) fn push_pong(&mut self, frame: Encoded) {
         if self.pongs == MAX_PONGS {
-            let mut found = false;
-            self.control.retain(|control| {
-                let kept = found || !control.pong;
-                found |= control.pong;
-                kept
-            });
-            self.pongs -= 1;
+            // From the back: in a flood of pings the oldest pong is never far from there.
+            let mut pongs = self.control.frames.iter().enumerate().rev().filter(|(_, control)| control.pong);
+            if let Some((oldest, _)) = pongs.nth(MAX_PONGS - 1) {
+                self.control.remove(oldest);
+                self.pongs -= 1;
+            }
         }
         self.control.push(Control { frame, pong: true });
         self.pongs += 1;
