@@ -115,7 +115,7 @@ class TcpConnection(asyncio.BufferedProtocol):
         "_engine",
         "_holding",
         "_http",
-        "_peer_ended",
+        "_lingers",
         "_phase",
         "_postponed",
         "_reading",
@@ -154,7 +154,7 @@ class TcpConnection(asyncio.BufferedProtocol):
         self._cancellable = False
         self._postponed: list[http1.Event] = []
         self._holding = False
-        self._peer_ended = False
+        self._lingers = True
         self._reading = True
         self._was_link = False
         self._address = ""
@@ -198,7 +198,7 @@ class TcpConnection(asyncio.BufferedProtocol):
 
     def eof_received(self) -> bool:
         """Returns True: our half stays open until what we have to say is said."""
-        self._peer_ended = True
+        self._lingers = False
         if self._phase is Phase.LINGERING:
             self._transport.close()
             return True
@@ -276,6 +276,8 @@ class TcpConnection(asyncio.BufferedProtocol):
     def drain(self) -> None:
         """No further request: an idle connection ends now, a busy one with its answer."""
         if self._phase is Phase.SECURING or (self._http is not None and self._http.state is http1.State.IDLE):
+            # It has read all that it was sent, so there is nothing that a reset could destroy: no lingering.
+            self._lingers = False
             self._finish()
 
     def expired(self, kind: int, now: float) -> None:
@@ -305,7 +307,7 @@ class TcpConnection(asyncio.BufferedProtocol):
                     data, received = b"".join(received), []
                     self._on_http(self._http.receive(data, now), now)
                 case Ended():
-                    self._peer_ended = self._peer_ended or event.clean
+                    self._lingers = self._lingers and not event.clean
                     if self._phase is Phase.HTTP and self._http is not None:
                         self._on_http(self._http.receive_end(now, clean=event.clean), now)
                     else:
@@ -328,7 +330,7 @@ class TcpConnection(asyncio.BufferedProtocol):
             if isinstance(event, Broken):
                 _log.debug("broken", layer=event.layer, reason=event.reason, address=self._address)
             elif isinstance(event, Ended):
-                self._peer_ended = self._peer_ended or event.clean
+                self._lingers = self._lingers and not event.clean
             self._finish()
 
     # --- HTTP --------------------------------------------------------------------------------------------------------
@@ -461,7 +463,7 @@ class TcpConnection(asyncio.BufferedProtocol):
     def _linger(self) -> None:
         engine = self._engine
         self._enter(Phase.LINGERING)
-        if self._peer_ended:
+        if not self._lingers:
             self._transport.close()
         else:
             self._transport.write_eof()
