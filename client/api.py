@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import json
 import ssl
 import time
@@ -29,16 +30,20 @@ class Api:
     """
 
     def __init__(self, server: str, *, ca: Path | None = None) -> None:
-        parts = urlsplit(server if "://" in server else f"https://{server}")
-        if parts.scheme not in ("http", "https") or not parts.netloc or parts.path not in ("", "/"):
-            raise ValueError(f"{server!r} is not a server's address; write one such as https://localhost:8443")
-        self.origin = f"{parts.scheme}://{parts.netloc}"
+        """Raises ValueError when `server` is no origin, or `ca` holds no certificate."""
+        self.origin, loopback = _origin(server)
         self.tls: ssl.SSLContext | None = None
-        if parts.scheme == "https":
+        if self.origin.startswith("https:"):
             self.tls = ssl.create_default_context()
             if ca:
-                self.tls.load_verify_locations(ca)
-        self._http = httpx.AsyncClient(base_url=self.origin, verify=self.tls or True, timeout=20.0)
+                try:
+                    self.tls.load_verify_locations(ca)
+                except ssl.SSLError as error:
+                    raise ValueError(f"{ca} holds no PEM certificate") from error
+        # No proxy knows this machine's loopback addresses.
+        self._http = httpx.AsyncClient(
+            base_url=self.origin, verify=self.tls or True, timeout=20.0, trust_env=not loopback
+        )
         self._refreshing = asyncio.Lock()
         self._access = ""
         self._expires_at = 0.0
@@ -91,7 +96,7 @@ class Api:
         return await self._call("GET", "/v1/conversations", query=query)
 
     async def direct(self, who: Who) -> dict[str, Any]:
-        """The direct conversation with somebody, made when there is none."""
+        """The direct conversation with somebody, made when there is none. Harmless to repeat."""
         return await self._call("POST", "/v1/conversations", {"kind": "direct", "people": [_who(who)]})
 
     async def group(self, title: str, people: list[Who]) -> dict[str, Any]:
@@ -101,8 +106,8 @@ class Api:
     async def conversation(self, conversation: str) -> dict[str, Any]:
         return await self._call("GET", f"/v1/conversations/{conversation}")
 
-    async def members(self, conversation: str, *, cursor: str | None = None) -> dict[str, Any]:
-        query = {"cursor": cursor} if cursor else {}
+    async def members(self, conversation: str, *, cursor: str | None = None, limit: int = 200) -> dict[str, Any]:
+        query = {"limit": str(limit)} | ({"cursor": cursor} if cursor else {})
         return await self._call("GET", f"/v1/conversations/{conversation}/members", query=query)
 
     async def add(self, conversation: str, who: Who) -> dict[str, Any]:
@@ -139,7 +144,7 @@ class Api:
         try:
             return await self._send(method, path, body, query=query, token=token)
         except ServerRefused as error:
-            if error.code != "token_expired":
+            if error.action != "refresh":
                 raise
         return await self._send(method, path, body, query=query, token=await self.access_token(newer_than=token))
 
@@ -155,25 +160,60 @@ class Api:
         headers = {"authorization": f"Bearer {token}"} if token else {}
         try:
             response = await self._http.request(method, path, json=body, params=query, headers=headers)
-            answer: dict[str, Any] = response.json() if response.content else {}
         except httpx.HTTPError as error:
-            reason = str(error) or type(error).__name__
-            raise NotReachable(f"{self.origin} does not answer: {reason}") from error
-        except json.JSONDecodeError as error:
-            raise NotReachable(f"{self.origin} answers, but not like Chiron") from error
-        if response.is_success:
-            return answer
-        code = answer.get("code")
-        if not isinstance(code, str):
-            raise NotReachable(f"{self.origin} answers {response.status_code}, but not like Chiron")
-        raise ServerRefused(code, answer.get("params"), temporary=response.status_code in (429, 503))
+            raise NotReachable(f"{self.origin} does not answer: {str(error) or type(error).__name__}") from error
+        try:
+            answer = json.loads(response.content) if response.content else {}
+            if not isinstance(answer, dict):
+                raise TypeError
+            if response.is_success:
+                return answer
+            raise ServerRefused(
+                _text(answer["code"]), answer.get("params"), retry_after=_seconds(response.headers.get("retry-after"))
+            )
+        except (ValueError, KeyError, TypeError) as error:
+            raise NotReachable(
+                f"{self.origin} answers with status {response.status_code}, but not like Chiron"
+            ) from error
 
     def _signed_in(self, session: dict[str, Any]) -> dict[str, Any]:
-        self._access = session["access_token"]
-        self._expires_at = time.monotonic() + session["expires_in"]
-        self.refresh_token = session["refresh_token"]
-        self.person = session["person"]
+        try:
+            self._access = session["access_token"]
+            self._expires_at = time.monotonic() + session["expires_in"]
+            self.refresh_token = session["refresh_token"]
+            self.person = session["person"]
+        except KeyError as error:
+            raise NotReachable(f"{self.origin} answers, but not like Chiron") from error
         return self.person
+
+
+def _origin(server: str) -> tuple[str, bool]:
+    """Scheme, host and port of an address, and whether it is of this machine alone."""
+    wrong = ValueError(f"{server!r} is not a server's address; write one such as https://localhost:8443")
+    try:
+        parts = urlsplit(server if "://" in server else f"https://{server}")
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        raise wrong from None
+    extra = parts.path.strip("/") or parts.query or parts.fragment or parts.username
+    if parts.scheme not in ("http", "https") or not host or port == 0 or extra:
+        raise wrong
+    try:
+        loopback = ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        loopback = host == "localhost"
+    return f"{parts.scheme}://{parts.netloc}", loopback
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError
+    return value
+
+
+def _seconds(retry_after: str | None) -> float | None:
+    """RFC 9110 §10.2.3; a date there is of no use to us."""
+    return float(retry_after) if retry_after and retry_after.isdecimal() else None
 
 
 def _who(who: Who) -> dict[str, str]:

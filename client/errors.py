@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from chiron.errors import CODES, ChironError
+from chiron.errors import CODES, Action, ChironError
 
 
 class ClientError(Exception):
@@ -12,13 +12,26 @@ class ClientError(Exception):
 
 
 class ServerRefused(ClientError):
-    """The server said no, with a code of the error table; `temporary`: the same may succeed later."""
+    """The server said no, with a code of the error table (docs/protocol.md, "Errors").
 
-    def __init__(self, code: str, params: dict[str, Any] | None = None, *, temporary: bool = False) -> None:
+    `temporary`: the same may succeed later, after `retry_after` seconds where the server named them.
+    """
+
+    def __init__(
+        self,
+        code: str,
+        params: dict[str, Any] | None = None,
+        *,
+        temporary: bool | None = None,
+        retry_after: float | None = None,
+    ) -> None:
+        row = CODES.get(code)
         self.code = code
         self.params = params or {}
-        self.temporary = temporary
-        super().__init__(str(ChironError(code, **self.params)) if code in CODES else code)
+        self.temporary = temporary if temporary is not None else row is not None and row.temporary
+        self.retry_after = retry_after
+        self.action: Action = row.action if row is not None else "stop"
+        super().__init__(str(ChironError(code, **self.params)) if row is not None else f"The server refuses: {code}.")
 
 
 class NotReachable(ClientError):
@@ -26,7 +39,10 @@ class NotReachable(ClientError):
 
 
 class LinkLost(ClientError):
-    """The link ended before the answer; whether the request was carried out is not known. Publishes never raise it."""
+    """The link ended before the answer; whether the request was carried out is not known.
+
+    A publish raises it only when the link was left (or cannot go on) before the ack.
+    """
 
 
 class SignedOut(ClientError):

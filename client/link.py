@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import random
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 from urllib.parse import urlsplit
 
+import msgspec
 from websockets.asyncio.client import ClientConnection as WebSocket
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
@@ -18,26 +18,52 @@ from websockets.typing import Subprotocol
 from chiron.client import ulid
 from chiron.client.api import Api
 from chiron.client.errors import ClientError, LinkLost, NotReachable, ServerRefused, SignedOut
+from chiron.client.patience import Sleep, backoff
 from chiron.protocols.wire import connection, events, frames
+from chiron.protocols.wire.errors import RemoteProtocolError
 
 SUBPROTOCOL = Subprotocol("chiron.v1.json")
+OPEN_SECONDS = 10.0
 SILENCE = 2.5
 """The link is given up after so many ping intervals without a word."""
+UNWELCOMED_SILENCE = 20.0
+"""Seconds before the ping interval is known."""
 
-FIRST_BACKOFF, LAST_BACKOFF = 0.25, 30.0
+REFRESH = frozenset({4001, 4003})
+LOGIN_ENDED = 4004
+STOP = frozenset({1002, 1003, 1007, 1009})
+"""Close codes by their action (docs/protocol.md, "Closing"); with all others: reconnect."""
+
+FRAME_BYTES = 65_536
+"""The largest message to the server, which closes the link over a larger one."""
+FRAME_OVERHEAD = 512
+"""Of which everything but the body takes less than this."""
 
 
 class Link:
     """Use it as an async context manager; it reconnects, resumes and sends again by itself until it is left.
 
-    `status` is told in words of what happens to the connection: `online`, `offline`.
+    `status` is told in words of what happens to the connection: `online`, `offline`. `sleep` makes the pauses.
     """
 
-    def __init__(self, api: Api, *, device: str = "chiron.client", status: Callable[[str], None] | None = None) -> None:
+    def __init__(
+        self,
+        api: Api,
+        *,
+        device: str = "chiron.client",
+        status: Callable[[str], None] | None = None,
+        sleep: Sleep = asyncio.sleep,
+    ) -> None:
         self._api = api
         self._wire = connection.ClientConnection(device=device)
         self._status = status or (lambda _word: None)
-        self._socket: WebSocket | None = None
+        self._sleep = sleep
+        self._attempt = 0
+        """Number of links since the last one that was welcomed."""
+        self._told: float | None = None
+        """Seconds after which the server wants to be asked again; counts once."""
+        self._closed = 0
+        """Close code of the last link."""
         self._acks: dict[str, asyncio.Future[frames.Ack]] = {}
         self._answers: dict[int, asyncio.Future[frames.Ok | frames.Page]] = {}
         self._channels: dict[str, deque[events.Event]] = {}
@@ -58,7 +84,9 @@ class Link:
         tasks = [task for task in (self._running, self._refreshing) if task]
         for task in tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        for result in await asyncio.gather(*tasks, return_exceptions=True):
+            if isinstance(result, Exception):
+                raise result
 
     @property
     def personal(self) -> str | None:
@@ -75,7 +103,8 @@ class Link:
     # Doing.
 
     async def send(self, channel: str, text: str, *, client_id: str | None = None) -> frames.Ack:
-        """Send a text; returns when it is on the server's disk, however many links that takes. Raises ServerRefused.
+        """Send a text; returns when it is on the server's disk, however many links that takes. Raises ServerRefused,
+        or LinkLost when the link is left first.
 
         With a `client_id` (a ULID) of your own, sending again after a restart of your program is harmless.
         """
@@ -84,8 +113,17 @@ class Link:
     def post(
         self, channel: str, kind: str, body: dict[str, Any], *, client_id: str | None = None, ref: str | None = None
     ) -> asyncio.Future[frames.Ack]:
-        """Queue a record behind those queued before it; the future is its ack."""
+        """Queue a record behind those queued before it; the future is its ack.
+
+        Raises SignedOut, and ServerRefused for a body that no server takes.
+        """
         self._check()
+        try:
+            size = len(msgspec.json.encode(body))
+        except UnicodeEncodeError as error:
+            raise ServerRefused("invalid", {"field": "body", "reason": "not a text in Unicode"}) from error
+        if size > FRAME_BYTES - FRAME_OVERHEAD:
+            raise ServerRefused("too_large", {"limit": FRAME_BYTES - FRAME_OVERHEAD})
         client_id = client_id or ulid.new()
         if client_id in self._acks:
             raise ValueError(f"{client_id} is being sent")
@@ -141,35 +179,40 @@ class Link:
     # The link.
 
     async def _run(self) -> None:
-        attempt = 0
         try:
             while True:
                 try:
-                    attempt = 0 if await self._converse() else attempt + 1
-                except (NotReachable, ServerRefused, OSError, TimeoutError, InvalidHandshake) as error:
-                    if isinstance(error, InvalidStatus) and error.response.status_code in (400, 403, 404, 426):
+                    await self._converse()
+                except ServerRefused as error:
+                    if not error.temporary:
+                        raise
+                    self._told = error.retry_after
+                except InvalidStatus as error:
+                    if error.response.status_code in (400, 403, 404, 426):
                         raise NotReachable(f"{self._api.origin} has no realtime here: {error}") from error
-                    attempt += 1
-                await self._pause(attempt)
+                    retry_after = error.response.headers.get("retry-after", "")
+                    self._told = float(retry_after) if retry_after.isdecimal() else None
+                except (NotReachable, OSError, TimeoutError, InvalidHandshake, RemoteProtocolError):
+                    pass  # what else can be done but to try again
+                self._consider_closing()
+                pause, self._told = self._told, None
+                await self._sleep(backoff(self._attempt) if pause is None else pause)
+                self._attempt += 1
         except ClientError as error:
             self._failure = error
         finally:
             await self._fail_all(self._failure or LinkLost("the link was closed"))
 
-    async def _pause(self, attempt: int) -> None:
-        """Full jitter, unless the server said when (docs/protocol.md, "Closing")."""
-        closing = self._wire.closing
-        if closing and closing.code == 4004:
+    def _consider_closing(self) -> None:
+        """What the close code of the link says about the next one. Raises SignedOut and LinkLost when there is none."""
+        if self._closed == LOGIN_ENDED:
             raise SignedOut("the login has ended; sign in again")
-        if closing and closing.reconnect_in_ms:
-            seconds = closing.reconnect_in_ms / 1000
-        else:
-            seconds = random.uniform(0, min(LAST_BACKOFF, FIRST_BACKOFF * 2 ** min(attempt, 16)))  # noqa: S311
-        await asyncio.sleep(seconds)
+        if self._closed in STOP:
+            raise LinkLost(f"the server ended the link for good, with code {self._closed}")
 
-    async def _converse(self) -> bool:
-        """One link, from its opening to its end; whether it was ever welcomed."""
-        refused = self._wire.closing is not None and self._wire.closing.code in (4001, 4003)
+    async def _converse(self) -> None:
+        """One link, from its opening to its end."""
+        refused, self._closed = self._closed in REFRESH, 0
         self._token = await self._api.access_token(newer_than=self._token if refused else "")
         parts = urlsplit(self._api.origin)
         address = f"{'wss' if parts.scheme == 'https' else 'ws'}://{parts.netloc}/v1/realtime"
@@ -178,7 +221,7 @@ class Link:
             subprotocols=[SUBPROTOCOL],
             compression=None,
             ssl=self._api.tls,
-            open_timeout=10,
+            open_timeout=OPEN_SECONDS,
             close_timeout=2,
             ping_interval=None,
             max_size=None,
@@ -186,25 +229,37 @@ class Link:
         ) as socket:
             self._wire.open(self._token)
             self._write.set()
+            reader = asyncio.create_task(self._read(socket))
             writer = asyncio.create_task(self._send_out(socket))
+            reader.add_done_callback(lambda _: writer.cancel())
             try:
-                await self._read(socket)
+                await asyncio.wait([reader, writer], return_when=asyncio.FIRST_EXCEPTION)
             finally:
-                writer.cancel()
-                await asyncio.gather(writer, return_exceptions=True)
-                welcomed = self._wire.welcome is not None
-                await self._handle(self._wire.lost())
-                self._online.clear()
-                self._status("offline")
-        return welcomed
+                reader.cancel()
+                results = await asyncio.gather(reader, writer, return_exceptions=True)
+                await self._ended()
+            for result in results:
+                if isinstance(result, Exception):
+                    raise result
+
+    async def _ended(self) -> None:
+        self._online.clear()
+        if self._wire.welcome is not None:
+            self._status("offline")
+        if (closing := self._wire.closing) is not None:
+            self._closed = closing.code
+            # Zero is no time but none: many may have been told so.
+            self._told = closing.reconnect_in_ms / 1000 or None
+        await self._handle(self._wire.lost())
 
     async def _read(self, socket: WebSocket) -> None:
         while True:
-            silence = SILENCE * self._wire.welcome.ping_ms / 1000 if self._wire.welcome else 20.0
+            welcome = self._wire.welcome
             try:
-                async with asyncio.timeout(silence):
+                async with asyncio.timeout(SILENCE * welcome.ping_ms / 1000 if welcome else UNWELCOMED_SILENCE):
                     message = await socket.recv()
-            except ConnectionClosed:
+            except ConnectionClosed as error:
+                self._closed = error.rcvd.code if error.rcvd else 0
                 return
             await self._handle(self._wire.receive(message, self._now()))
             self._write.set()
@@ -212,8 +267,11 @@ class Link:
     async def _send_out(self, socket: WebSocket) -> None:
         while True:
             self._write.clear()
-            for message in self._wire.to_send():
-                await socket.send(message, text=True)
+            try:
+                for message in self._wire.to_send():
+                    await socket.send(message, text=True)
+            except ConnectionClosed:
+                return  # what came before the end is still to be read
             deadline = self._wire.deadline()
             try:
                 async with asyncio.timeout_at(deadline):
@@ -237,6 +295,7 @@ class Link:
                 case events.TokenWanted():
                     self._refreshing = asyncio.create_task(self._refresh())
                 case events.Welcomed():
+                    self._attempt = 0
                     self._online.set()
                     self._status("online")
                 case events.Troubled():
@@ -258,6 +317,7 @@ class Link:
 
     async def _ask(self, frame: Callable[[int], frames.Frame]) -> frames.Ok | frames.Page:
         await self.online()
+        msgspec.json.encode(frame(0))  # what cannot be sent is this caller's mistake alone
         id = self._wire.request(frame)
         future: asyncio.Future[frames.Ok | frames.Page] = asyncio.get_running_loop().create_future()
         self._answers[id] = future
@@ -282,7 +342,8 @@ class Link:
 
 
 def _refusal(error: frames.Error) -> ServerRefused:
-    return ServerRefused(error.code, error.params, temporary=error.temporary)
+    retry_after = error.retry_after_ms / 1000 if error.retry_after_ms is not None else None
+    return ServerRefused(error.code, error.params, temporary=error.temporary, retry_after=retry_after)
 
 
 def _settle(future: asyncio.Future[Any] | None, outcome: object) -> None:

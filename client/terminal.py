@@ -9,42 +9,57 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from datetime import datetime
 from typing import Any
 
 from chiron.client.api import Api
-from chiron.client.errors import ClientError, ServerRefused
+from chiron.client.errors import ClientError, NotReachable, ServerRefused, SignedOut
 from chiron.client.link import Link
+from chiron.client.patience import patiently
+from chiron.client.text import one_line, printable
 from chiron.protocols.wire import events, frames
 
+PATIENCE = 30.0
+"""Seconds to wait at the start for a server that is restarting."""
 HISTORY = 20
+PREVIEW = 60
+"""Characters that are shown of what is said in other conversations."""
+INDENT = " " * 6
 HELP = """\
-/list            conversations
+/list            conversations (/list more: older ones)
 /open N          go to conversation N of the list
 /direct EMAIL    talk to somebody
 /group TITLE     make a group
 /add EMAIL       add somebody to this group
-/leave           leave this group
 /members         who is here
-/quit            leave (Ctrl-D too)
+/leave           leave this group
+/quit            end (Ctrl-D too)
 Anything else is sent. A line that should begin with / is written with two."""
 
 Print = Callable[[str], None]
 
 
 class Terminal:
-    """One person's chat; `show` prints a line."""
+    """One person's chat; `show` prints a line. With `notify`, also what is said in other conversations is shown."""
 
-    def __init__(self, api: Api, link: Link, show: Print) -> None:
+    def __init__(self, api: Api, link: Link, show: Print, *, notify: bool = False) -> None:
         self._api = api
         self._link = link
         self._show = show
+        self._notify = notify
         self._listed: list[dict[str, Any]] = []
+        self._older: str | None = None
+        """Cursor of the conversations behind those listed."""
+        self._titles: dict[str, str] = {}
+        self._heads: dict[str, int] = {}
+        """Offsets of the newest records that were shown or are not news."""
         self._names: dict[str, str] = {}
         self._open: dict[str, Any] | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
         self._listener: asyncio.Task[None] | None = None
         self._sending: set[asyncio.Future[frames.Ack]] = set()
+        self._failures = 0
         self._commands: dict[str, Callable[[str], Awaitable[None]]] = {
             "list": self._list,
             "open": self._open_listed,
@@ -66,118 +81,166 @@ class Terminal:
             await self._direct(who)
         else:
             await self._list("")
+        if self._notify:
+            self._spawn(self._listen_to_others())
 
     async def line(self, text: str) -> bool:
-        """Carry out one line; False at `/quit`."""
+        """Carry out one line; False at `/quit`. What fails is shown. Raises SignedOut."""
         text = text.rstrip("\r\n")
         if not text.strip():
             return True
-        if text.startswith("/") and not text.startswith("//"):
-            name, _, rest = text[1:].partition(" ")
-            if name in ("quit", "q"):
-                return False
-            action = self._commands.get(name)
-            if action is None:
-                self._show(f"There is no /{name}; /help lists what there is.")
-                return True
-            try:
-                await action(rest.strip())
-            except ClientError as error:
-                self._show(f"! {error}")
-            return True
-        self._send(text.removeprefix("/") if text.startswith("//") else text)
+        try:
+            if text.startswith("/") and not text.startswith("//"):
+                name, _, rest = text[1:].partition(" ")
+                if name in ("quit", "q"):
+                    return False
+                await self._command(name, rest.strip())
+            else:
+                self._send(text.removeprefix("/") if text.startswith("//") else text)
+        except SignedOut:
+            raise
+        except ClientError as error:
+            self._fail(f"! {error}")
         return True
 
+    @property
+    def unsent(self) -> int:
+        """Messages that are not acknowledged yet."""
+        return len(self._sending)
+
     async def finish(self) -> int:
-        """Wait for the acks of what was sent; how many were refused."""
-        results = await asyncio.gather(*self._sending, return_exceptions=True)
-        if self._listener:
-            self._listener.cancel()
-        return sum(isinstance(result, BaseException) for result in results)
+        """Wait for the acks of what was sent; how many lines could not be carried out."""
+        await asyncio.gather(*self._sending, return_exceptions=True)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        return self._failures
+
+    # Commands.
+
+    async def _command(self, name: str, rest: str) -> None:
+        action = self._commands.get(name)
+        if action is None:
+            self._fail(f"There is no /{one_line(name)}; /help lists what there is.")
+        else:
+            await action(rest)
+
+    def _fail(self, complaint: str) -> None:
+        self._failures += 1
+        self._show(complaint)
 
     def _send(self, text: str) -> None:
         if self._open is None:
-            self._show("Open a conversation first: /list, /open N or /direct EMAIL.")
+            self._fail("Open a conversation first: /list, /open N or /direct EMAIL.")
             return
+        # Bytes that were no UTF-8 are surrogates here, which no message may hold.
+        text = text.encode(errors="replace").decode()
         future = self._link.post(f"conv:{self._open['id']}", "text", {"text": text})
         self._sending.add(future)
         future.add_done_callback(self._sent)
 
     def _sent(self, future: asyncio.Future[frames.Ack]) -> None:
-        error = None if future.cancelled() else future.exception()
-        if error is not None:
-            self._show(f"! not sent: {error}")
-        else:
-            self._sending.discard(future)
+        self._sending.discard(future)
+        if future.cancelled():
+            return
+        if (error := future.exception()) is not None:
+            self._fail(f"! not sent: {error}")
 
     async def _help(self, _rest: str) -> None:
         self._show(HELP)
 
-    async def _list(self, _rest: str) -> None:
-        self._listed = (await self._api.conversations())["items"]
+    async def _list(self, rest: str) -> None:
+        if rest == "more" and self._older is None:
+            self._fail("There are no more.")
+            return
+        page = await self._api.conversations(cursor=self._older if rest == "more" else None)
+        if rest != "more":
+            self._listed = []
+        first = len(self._listed) + 1
+        self._listed += page["items"]
+        self._older = page.get("next")
         if not self._listed:
             self._show("No conversations yet. /direct EMAIL begins one; /help lists what there is.")
-        for number, conversation in enumerate(self._listed, 1):
+        for number, conversation in enumerate(page["items"], first):
+            self._know(conversation)
             unread = f"  ({conversation['unread']} new)" if conversation["unread"] else ""
             self._show(f"{number:3}  {_title(conversation)}{unread}")
+        if self._older:
+            self._show("     … /list more shows older ones.")
 
     async def _open_listed(self, rest: str) -> None:
         if not self._listed:
             await self._list("")
-        if not rest.isdecimal() or not 1 <= int(rest) <= len(self._listed):
-            self._show(f"Write /open and a number from 1 to {len(self._listed)}.")
+        if not self._listed:
             return
-        await self._enter(self._listed[int(rest) - 1])
+        if not rest.isdecimal() or not 1 <= int(rest) <= len(self._listed):
+            self._fail(f"Write /open and a number from 1 to {len(self._listed)}.")
+            return
+        # Listed a while ago: what it says of its head is old.
+        await self._enter(await self._api.conversation(self._listed[int(rest) - 1]["id"]))
 
     async def _direct(self, rest: str) -> None:
+        if not rest:
+            self._fail("Write /direct and an e-mail address.")
+            return
         await self._enter(await self._api.direct(rest))
 
     async def _group(self, rest: str) -> None:
+        if not rest:
+            self._fail("Write /group and a title.")
+            return
         await self._enter(await self._api.group(rest, []))
 
     async def _add(self, rest: str) -> None:
-        if self._open:
+        if self._open is None:
+            self._fail("Open a group first.")
+        elif not rest:
+            self._fail("Write /add and an e-mail address.")
+        else:
             await self._api.add(self._open["id"], rest)
 
     async def _leave(self, _rest: str) -> None:
-        if self._open:
-            await self._api.leave(self._open["id"])
+        if self._open is None:
+            self._fail("Open a group first.")
+            return
+        left = self._open
+        await self._api.leave(left["id"])
+        if self._open is left:
+            self._close()
+        self._show(f"You left {_title(left)}.")
 
     async def _members(self, _rest: str) -> None:
         if self._open is None:
+            self._fail("Open a conversation first.")
             return
-        cursor = None
-        while True:
-            page = await self._api.members(self._open["id"], cursor=cursor)
-            for member in page["items"]:
-                self._names[member["person"]] = member["name"]
-                self._show(f"     {member['name']}{'  (owner)' if member['role'] == 'owner' else ''}")
-            cursor = page.get("next")
-            if not cursor:
-                return
+        for member in await self._everybody(self._open):
+            self._show(f"     {one_line(member['name'])}{'  (owner)' if member['role'] == 'owner' else ''}")
+
+    # The open conversation.
 
     async def _enter(self, conversation: dict[str, Any]) -> None:
-        if self._listener:
-            self._listener.cancel()
-        if self._open:
-            self._link.detach(f"conv:{self._open['id']}")
+        self._know(conversation)
+        if conversation.get("peer") is None:
+            await self._everybody(conversation)
+        head, channel = conversation["head"], f"conv:{conversation['id']}"
+        page = await self._api.history(conversation["id"], before=head + 1, limit=HISTORY)
+        self._close()
         self._open = conversation
-        self._names[self._api.person["person"]] = self._api.person["name"]
-        if peer := conversation.get("peer"):
-            self._names[peer["person"]] = peer["name"]
-        else:
-            for member in (await self._api.members(conversation["id"]))["items"]:
-                self._names[member["person"]] = member["name"]
         self._show(f"── {_title(conversation)} ──")
-        channel = f"conv:{conversation['id']}"
-        page = await self._api.history(conversation["id"], before=conversation["head"] + 1, limit=HISTORY)
-        after = conversation["head"]
         for item in page["items"]:
             self._record(item)
-        if after:
-            self._link.mark(channel, received=after, read=after)
-        self._link.attach(channel, after)
-        self._listener = asyncio.create_task(self._listen(channel))
+        if head:
+            self._link.mark(channel, received=head, read=head)
+        self._link.attach(channel, head)
+        self._listener = self._spawn(self._listen(channel))
+
+    def _close(self) -> None:
+        if self._open is None:
+            return
+        if self._listener:
+            self._listener.cancel()
+        self._link.detach(f"conv:{self._open['id']}")
+        self._open = self._listener = None
 
     async def _listen(self, channel: str) -> None:
         try:
@@ -190,38 +253,123 @@ class Terminal:
                         self._show("You were removed." if reason == "removed" else "This conversation is gone.")
                         self._open = None
                         return
-                    case events.Forgotten(_, _, restored=True):
+                    case events.Forgotten(restored=True):
                         self._show("The server's database was restored; open the conversation again.")
         except ClientError as error:
             self._show(f"! {error}")
+
+    async def _everybody(self, conversation: dict[str, Any]) -> list[dict[str, Any]]:
+        """The members, whose names are known from then on."""
+        members: list[dict[str, Any]] = []
+        cursor = None
+        while True:
+            page = await self._api.members(conversation["id"], cursor=cursor)
+            members += page["items"]
+            cursor = page.get("next")
+            if not cursor:
+                break
+        self._names |= {member["person"]: member["name"] for member in members}
+        return members
 
     def _record(self, item: dict[str, Any]) -> None:
         time = datetime.fromtimestamp(item["time"] / 1000).strftime("%H:%M")
         body, author = item["body"], self._name(item["author"])
         match item["kind"]:
             case "text":
-                self._show(f"{time} {author}: {_printable(body['text'])}")
+                self._show(f"{time} {author}: {printable(body['text'], INDENT)}")
             case "member.added":
                 self._names[body["person"]] = body["name"]
-                self._show(f"{time} — {body['name']} was added by {self._name(body['by'])}")
+                self._show(f"{time} — {one_line(body['name'])} was added by {self._name(body['by'])}")
             case "member.removed":
                 self._show(f"{time} — {self._name(body['person'])} was removed by {self._name(body['by'])}")
             case "member.left":
                 self._show(f"{time} — {self._name(body['person'])} left")
 
+    # Other conversations.
+
+    async def _listen_to_others(self) -> None:
+        with contextlib.suppress(ClientError):  # the next line that is typed says so
+            # What was unread before is in the list.
+            since = (await self._link.online()).time
+            personal = self._link.personal
+            assert personal is not None
+            async for event in self._link.listen(personal):
+                if isinstance(event, events.Happened) and event.kind == "head":
+                    await self._mention(event.body, since)
+
+    async def _mention(self, head: dict[str, Any], since: int) -> None:
+        id, last = head["conversation"], head["last"]
+        if self._open is not None and self._open["id"] == id:
+            return
+        if not last or last["kind"] != "text" or last["time"] < since or last["offset"] <= self._heads.get(id, 0):
+            return
+        self._heads[id] = last["offset"]
+        if last["author"] == self._api.person["person"]:
+            return
+        if id not in self._titles:
+            try:
+                self._know(await self._api.conversation(id))
+            except (NotReachable, ServerRefused):
+                return
+        text = one_line(last["text"])
+        author = self._names.get(last["author"])
+        title = self._titles[id]
+        place = f"{title}, {one_line(author)}" if author and one_line(author) != title else title
+        self._show(f"  ({place}: {text[:PREVIEW]}{'…' if len(text) > PREVIEW else ''})")
+
+    # Names.
+
+    def _know(self, conversation: dict[str, Any]) -> None:
+        self._titles[conversation["id"]] = _title(conversation)
+        self._heads[conversation["id"]] = max(conversation["head"], self._heads.get(conversation["id"], 0))
+        self._names[self._api.person["person"]] = self._api.person["name"]
+        if peer := conversation.get("peer"):
+            self._names[peer["person"]] = peer["name"]
+
     def _name(self, person: str) -> str:
-        return self._names.get(person, "somebody")
+        return one_line(self._names.get(person, "somebody"))
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
 
 
-async def chat(api: Api, who: str | None) -> int:
-    """Chat as the person that `api` is signed in as, until the end of input; the exit status."""
-    if sys.stdin.isatty():
-        return await _interactive(api, who)
+async def sign_in(api: Api, email: str, password: str, *, name: str | None = None, report: Print) -> None:
+    """Sign in, or make an account under `name` first; waits for a server that is restarting. Raises ClientError."""
+    tried = False
+
+    async def attempt() -> None:
+        nonlocal tried
+        again, tried = tried, True
+        if name is None:
+            await api.log_in(email, password, device="chiron chat")
+            return
+        try:
+            await api.register(email, password, name, device="chiron chat")
+        except ServerRefused as error:
+            # The first attempt may have made it without our hearing of it.
+            if not again or error.code != "email_taken":
+                raise
+            await api.log_in(email, password, device="chiron chat")
+
+    await patiently(attempt, seconds=PATIENCE, report=report)
+
+
+async def chat(api: Api, who: str | None, *, report: Print) -> int:
+    """Chat as the person that `api` is signed in as, until the end of input; the exit status.
+
+    `report` is told of waiting. Raises NotReachable when the server does not come, and SignedOut.
+    """
+    return await (_interactive if sys.stdin.isatty() else _piped)(api, who, report)
+
+
+async def _piped(api: Api, who: str | None, report: Print) -> int:
     async with Link(api, device="chiron chat") as link:
         terminal = Terminal(api, link, lambda text: print(text, flush=True))
-        await link.online()
         try:
-            await terminal.start(who)
+            await patiently(lambda: terminal.start(who), seconds=PATIENCE, report=report)
         except ServerRefused as error:
             print(f"! {error}", file=sys.stderr)
             return 1
@@ -231,7 +379,7 @@ async def chat(api: Api, who: str | None) -> int:
         return 1 if await terminal.finish() else 0
 
 
-async def _interactive(api: Api, who: str | None) -> int:
+async def _interactive(api: Api, who: str | None, report: Print) -> int:
     from prompt_toolkit import PromptSession
     from prompt_toolkit.patch_stdout import patch_stdout
 
@@ -239,10 +387,9 @@ async def _interactive(api: Api, who: str | None) -> int:
     session: PromptSession[str] = PromptSession()
     with patch_stdout():
         async with Link(api, device="chiron chat", status=lambda word: print(words[word])) as link:
-            await link.online()
-            terminal = Terminal(api, link, print)
+            terminal = Terminal(api, link, print, notify=True)
             try:
-                await terminal.start(who)
+                await patiently(lambda: terminal.start(who), seconds=PATIENCE, report=report)
             except ServerRefused as error:
                 print(f"! {error}")
                 return 1
@@ -250,7 +397,10 @@ async def _interactive(api: Api, who: str | None) -> int:
             with contextlib.suppress(EOFError, KeyboardInterrupt):
                 while await terminal.line(await session.prompt_async(lambda: terminal.prompt)):
                     pass
-            return 1 if await terminal.finish() else 0
+            if terminal.unsent:
+                print(f"Waiting until {terminal.unsent} of your messages are acknowledged; Ctrl-C gives them up.")
+            await terminal.finish()
+            return 0
 
 
 async def _lines() -> AsyncIterator[str]:
@@ -263,12 +413,7 @@ def _title(conversation: dict[str, Any] | None) -> str:
     if conversation is None:
         return ""
     peer = conversation.get("peer")
-    return _printable(peer["name"] if peer else conversation["title"])
-
-
-def _printable(text: str) -> str:
-    """Nobody's message moves the cursor or changes the terminal (ECMA-48)."""
-    return "".join(c if c == "\n" or c.isprintable() else "�" for c in text)
+    return one_line(peer["name"] if peer else conversation["title"])
 
 
 def _plain(record: frames.Delivery) -> dict[str, Any]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import getpass
 import os
 import sys
 from collections.abc import Coroutine
 from pathlib import Path
-from typing import Annotated, Any, Literal, Optional
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Optional, TypeVar
 
 import typer
 from rich.console import Console
@@ -17,9 +18,14 @@ from rich.table import Table
 from chiron import __version__
 from chiron.errors import SetupError
 
+if TYPE_CHECKING:
+    from chiron.client import Api
+    from chiron.server.supervisor import Serving
+
 EXIT = """\
-Exit status: 0 done; 1 the server said no; 64 wrong arguments; 69 a server cannot be reached;
-71 the machine refused (a port, a process); 73 a file cannot be written; 78 something must be set up first."""
+Exit status: 0 done; 1 the server said no; 2 wrong arguments; 69 a server cannot be reached; 71 the machine refused
+(a port, a process); 73 a file cannot be written; 75 the database needs longer; 78 something must be set up first;
+130 ended by Ctrl-C."""
 
 app = typer.Typer(
     name="chiron",
@@ -30,6 +36,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 console = Console(stderr=True, highlight=False)
+T = TypeVar("T")
 
 DataDir = Annotated[
     Optional[Path],  # noqa: UP045 - typer reads it so on Python 3.11
@@ -40,13 +47,19 @@ Database = Annotated[
     typer.Option(
         envvar="CHIRON_DATABASE",
         metavar="postgresql://…",
-        help="A PostgreSQL ≥ 18 of yours instead of the embedded one.",
+        help="A PostgreSQL ≥ 18 of yours instead of the embedded one. In the variable, others on this machine do not "
+        "see its password.",
     ),
 ]
 Server = Annotated[str, typer.Option(envvar="CHIRON_SERVER", help="Address of a running server.")]
 Authority = Annotated[
     Optional[Path],  # noqa: UP045
-    typer.Option(help="PEM file of an authority to trust, such as tls/ca.pem of the server's data folder."),
+    typer.Option(
+        exists=True,
+        dir_okay=False,
+        readable=True,
+        help="PEM file of an authority to trust, such as tls/ca.pem of the server's data folder.",
+    ),
 ]
 
 DEFAULT_SERVER = "http://127.0.0.1:8080"
@@ -99,16 +112,21 @@ def serve(
     from chiron.server.supervisor import Supervisor
     from chiron.server.telemetry import set_up_logging
 
+    try:
+        plain_address = None if plain == "off" else config.parse_address(plain)
+    except ValueError as error:
+        raise typer.BadParameter(f"{error}.", param_hint="'--plain'") from error
+    if (tls_cert is None) != (tls_key is None):
+        raise typer.BadParameter("Give both --tls-cert and --tls-key, or neither.")
     log_level = log_level or ("warning" if sys.stderr.isatty() else "info")
     set_up_logging(log_level)
     settings = config.Settings(
         data_dir=data_dir or config.default_data_dir(),
         port=port,
         host=host,
-        plain=None if plain == "off" else config.parse_address(plain),
+        plain=plain_address,
         database=database,
-        tls_certificate=tls_cert,
-        tls_key=tls_key,
+        tls=(tls_cert, tls_key) if tls_cert and tls_key else None,
         origins=tuple(origin or ()),
         log_level=log_level,
     )
@@ -149,6 +167,7 @@ def demo(server: Server = DEFAULT_SERVER, ca: Authority = None) -> None:
     """Make demo people and conversations on a running server; again changes nothing."""
     from chiron.client import demo as community
 
+    _api(server, ca)
     _with_server(community.make(server, ca=ca, report=_progress))
     _print_logins()
 
@@ -168,19 +187,15 @@ def chat(
     ca: Authority = None,
 ) -> None:
     """Chat in the terminal. The password is asked for, or taken from CHIRON_PASSWORD."""
-    from chiron.client.api import Api
-    from chiron.client.terminal import chat as talk
+    from chiron.client import terminal
 
+    api = _api(server, ca)
     password = os.environ.get("CHIRON_PASSWORD") or getpass.getpass("Password: ")
 
     async def work() -> int:
-        api = Api(server, ca=ca)
         try:
-            if register:
-                await api.register(email, password, register, device="chiron chat")
-            else:
-                await api.log_in(email, password, device="chiron chat")
-            return await talk(api, who)
+            await terminal.sign_in(api, email, password, name=register, report=_progress)
+            return await terminal.chat(api, who, report=_progress)
         finally:
             await api.close()
 
@@ -194,14 +209,14 @@ class _Banner:
         self._demo = demo
         self._task: asyncio.Task[None] | None = None
 
-    def __call__(self, serving: Any) -> None:
+    def __call__(self, serving: Serving) -> None:
         address = serving.plain or serving.secure
-        console.print(f"\n  [bold]Chiron serves at[/bold]  [bold cyan]{address}[/bold cyan]")
+        lines = [f"\n  [bold]Chiron serves at[/bold]  [bold cyan]{address}[/bold cyan]"]
         if serving.plain:
-            console.print(f"  with TLS at        {serving.secure}")
+            lines.append(f"  with TLS at        {serving.secure}")
         if serving.authority:
-            console.print(f"  its authority      {serving.authority}")
-        console.print("  Ctrl-C stops it.\n")
+            lines.append(f"  its authority      {serving.authority}")
+        _say("\n".join([*lines, "  Ctrl-C stops it.\n"]))
         if self._demo:
             self._task = asyncio.get_running_loop().create_task(self._make_demo(address, serving.authority))
 
@@ -212,7 +227,7 @@ class _Banner:
         try:
             await community.make(address, ca=authority)
         except ClientError as error:
-            console.print(f"  The demo could not be made: {error}")
+            _progress(f"The demo could not be made: {error}")
         else:
             _print_logins()
 
@@ -220,37 +235,57 @@ class _Banner:
 def _print_logins() -> None:
     from chiron.client import demo as community
 
-    console.print("  Demo logins, password [bold]" + community.PASSWORD + "[/bold]:")
-    for email, name in community.PEOPLE.items():
-        console.print(f"    {email:<22} {name}")
-    console.print()
+    people = "".join(f"    {email:<22} {name}\n" for email, name in community.PEOPLE.items())
+    _say(f"  Demo logins, password [bold]{community.PASSWORD}[/bold]:\n{people}")
+
+
+def _say(text: str) -> None:
+    # A terminal that was closed meanwhile keeps nobody from stopping in order.
+    with contextlib.suppress(OSError):
+        console.print(text, soft_wrap=True)
 
 
 def _progress(sentence: str) -> None:
-    console.print(f"  {sentence}")
+    with contextlib.suppress(OSError):
+        console.print(f"  {sentence}", markup=False, soft_wrap=True)
 
 
-def _with_server(work: Coroutine[Any, Any, Any]) -> Any:
+def _api(server: str, ca: Path | None) -> Api:
+    from chiron.client import Api
+
+    try:
+        return Api(server, ca=ca)
+    except ValueError as error:
+        raise typer.BadParameter(f"{error}.") from error
+
+
+def _with_server(work: Coroutine[Any, Any, T]) -> T:
     from chiron.client import ClientError, NotReachable
 
     try:
         return asyncio.run(work)
     except NotReachable as error:
-        raise SetupError(f"{error}\nIs the server running? `chiron serve` starts one.", exit_status=69) from error
+        raise SetupError(f"{error}.\nIs the server running? `chiron serve` starts one.", exit_status=69) from error
     except ClientError as error:
         raise SetupError(str(error), exit_status=1) from error
-    except ValueError as error:
-        raise SetupError(str(error), exit_status=64) from error
 
 
 def main() -> None:
     try:
-        app(standalone_mode=True)
+        app()
     except SetupError as error:
-        console.print(f"chiron: {error}", style="red", markup=False)
-        sys.exit(error.exit_status)
+        _fail(str(error), error.exit_status)
+    except OSError as error:
+        # Whatever was not foreseen: a disk that is full, a folder without permission.
+        _fail(f"the machine refused: {error}", 71)
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+def _fail(message: str, status: int) -> None:
+    with contextlib.suppress(OSError):
+        console.print(f"chiron: {message}", style="red", markup=False, soft_wrap=True)
+    sys.exit(status)
 
 
 if __name__ == "__main__":

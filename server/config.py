@@ -9,7 +9,6 @@ from typing import Literal
 import msgspec
 import platformdirs
 
-from chiron.errors import SetupError
 from chiron.server.platform.keys import Keys
 
 ISSUER = "chiron"
@@ -25,11 +24,10 @@ class Settings(msgspec.Struct, kw_only=True, frozen=True):
     """Address of `port`; empty: every address."""
     plain: tuple[str, int] | None = None
     database: str | None = None
-    tls_certificate: Path | None = None
-    tls_key: Path | None = None
+    tls: tuple[Path, Path] | None = None
+    """PEM files of certificate chain and private key; None: made by the development authority."""
     origins: tuple[str, ...] = ()
     log_level: Literal["debug", "info", "warning", "error"] = "info"
-    demo: bool = False
 
 
 class Listener(msgspec.Struct, frozen=True):
@@ -62,8 +60,10 @@ def default_data_dir() -> Path:
 
 
 def parse_address(text: str) -> tuple[str, int]:
-    """`HOST:PORT` or `[IPv6]:PORT`. Raises SetupError."""
+    """`HOST:PORT` or `[IPv6]:PORT`; `:PORT` is of the loopback address. Raises ValueError."""
     host, colon, port = text.rpartition(":")
-    if not colon or not port.isascii() or not port.isdecimal() or not 0 <= int(port) <= 65535:
-        raise SetupError(f"{text!r} is not an address; write HOST:PORT, such as 127.0.0.1:8080", exit_status=64)
-    return host.removeprefix("[").removesuffix("]") or "127.0.0.1", int(port)
+    bare = host.removeprefix("[").removesuffix("]")
+    well_formed = port.isascii() and port.isdecimal() and (host == f"[{bare}]" if ":" in bare else host == bare)
+    if not colon or not well_formed or int(port) > 65535:
+        raise ValueError(f"{text!r} is not an address; write HOST:PORT, such as 127.0.0.1:8080")
+    return bare or "127.0.0.1", int(port)

@@ -1,6 +1,6 @@
 """The pipe between supervisor and worker: one JSON message a line, both ways, over a socket pair.
 
-The supervisor sends a `WorkerConfig` first, later at most one `Drain`. The worker answers `Ready` once it serves, or
+The supervisor sends `Start` first, later at most one `Drain`. The worker says `Ready` once it serves, or `Unready` or
 `Failed` before it exits. The end of the stream means that the other side is gone.
 """
 
@@ -31,15 +31,22 @@ class Ready(msgspec.Struct, tag="ready", frozen=True):
     pass
 
 
+class Unready(msgspec.Struct, tag="unready", frozen=True):
+    """The worker could not start, and another one may; `reason` is a sentence."""
+
+    reason: str
+
+
 class Failed(msgspec.Struct, tag="failed", frozen=True):
-    """The worker cannot start; `message` is for the operator, `exit_status` the command's."""
+    """No worker can start before the operator mends something; `message` tells them what, `exit_status` is the
+    command's."""
 
     message: str
     exit_status: int
 
 
 ToWorker = Start | Drain
-ToSupervisor = Ready | Failed
+ToSupervisor = Ready | Unready | Failed
 TO_WORKER: msgspec.json.Decoder[ToWorker] = msgspec.json.Decoder(ToWorker)
 TO_SUPERVISOR: msgspec.json.Decoder[ToSupervisor] = msgspec.json.Decoder(ToSupervisor)
 T = TypeVar("T")

@@ -1,20 +1,22 @@
 """The supervisor: owns the data folder, PostgreSQL, the keys and the listening sockets; keeps a worker running.
 
 Order of start: lock, keys, certificate, sockets, PostgreSQL, migrations, worker. What can be refused is refused before
-anything is started. Order of stop: worker (drains), PostgreSQL, lock.
+anything is started. Order of stop: sockets, worker (drains), PostgreSQL, lock.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any, TypeVar
 
 import structlog
 
@@ -24,7 +26,7 @@ from chiron.db.embedded import EmbeddedPostgres, running_dsn
 from chiron.db.lock import FolderLock
 from chiron.errors import SetupError
 from chiron.server.config import Listener, Settings, WorkerConfig
-from chiron.server.control import TO_SUPERVISOR, Channel, Drain, Failed, Ready, Start
+from chiron.server.control import TO_SUPERVISOR, Channel, Drain, Failed, Ready, Start, ToSupervisor, Unready
 from chiron.server.edge import certificates
 from chiron.server.platform import keys
 
@@ -35,11 +37,18 @@ BIND_SECONDS = 8.0
 """How long to wait for a worker whose supervisor was killed to give its sockets back."""
 
 RESTART_SECONDS = (0.0, 0.1, 0.5, 2.0, 5.0)
-"""Pauses before the next start of a part that keeps dying; back to the first after a minute of running."""
+"""Pauses before the next start of a part: the first one after a good life, then one more step for each short one."""
+
+GOOD_LIFE = 3.0
+"""Seconds: a worker that served and lived so long died of something that the next one need not meet."""
+
+WORTH_SAYING = 3
+"""After so many failed starts in a row people are told, and not the log alone."""
 
 BACKLOG = 4096
 
 Report = Callable[[str], None]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +61,19 @@ class Serving:
     """Certificate of the development authority, where the certificate is ours."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """What a worker stands on."""
+
+    listeners: Sequence[tuple[socket.socket, bool]]
+    """Listening sockets, each with whether TLS is spoken there."""
+    postgres: EmbeddedPostgres | None
+    config: WorkerConfig
+    serving: Serving
+
+
 class Supervisor:
-    """`report` is told what happens during start and stop, in sentences; `serving` is called once the worker serves."""
+    """`report` is told what happens, in sentences; `serving` is called once, when the first worker serves."""
 
     def __init__(self, settings: Settings, *, report: Report, serving: Callable[[Serving], None]) -> None:
         self._settings = settings
@@ -66,43 +86,61 @@ class Supervisor:
         self._log = structlog.get_logger("chiron.supervisor")
 
     async def run(self) -> int:
-        """Serve until SIGTERM or SIGINT; the exit status. Raises SetupError when something must be mended first."""
+        """Serve until SIGTERM, SIGINT or SIGHUP; the exit status. Raises SetupError when something must be mended."""
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
+        numbers = [signal.SIGTERM, signal.SIGINT]
+        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # `nohup` ignores it for us
+            numbers.append(signal.SIGHUP)
+        for number in numbers:
             loop.add_signal_handler(number, self._signalled)
         try:
             async with contextlib.AsyncExitStack() as stack:
-                await self._serve(stack)
+                parts = await self._unless_stopped(self._prepare(stack))
+                if parts is not None:
+                    await self._serve(parts)
         finally:
-            for number in (signal.SIGTERM, signal.SIGINT):
+            for number in numbers:
                 loop.remove_signal_handler(number)
         if self._failure:
             raise self._failure
         return 0
 
-    async def _serve(self, stack: contextlib.AsyncExitStack) -> None:
+    def _signalled(self) -> None:
+        if self._stopping.is_set():
+            self._impatient.set()
+        self._stopping.set()
+
+    async def _unless_stopped(self, work: Coroutine[Any, Any, T]) -> T | None:
+        """What `work` returns; None when a signal comes first, which cancels it."""
+        task = asyncio.create_task(work)
+        stopping = asyncio.create_task(self._stopping.wait())
+        await asyncio.wait([task, stopping], return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        if not task.done():
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+            return None
+        return task.result()
+
+    async def _prepare(self, stack: contextlib.AsyncExitStack) -> _Parts:
         settings = self._settings
         stack.enter_context(_locked(settings.data_dir))
         secrets = keys.load_or_create(settings.data_dir / "keys.json")
-        certificate, authority = self._certificate()
-        listeners = await self._bind(stack)
-        dsn = settings.database
-        if dsn is None:
-            binaries = await PostgresBinaries.bundled(report=self._report)
-            postgres = EmbeddedPostgres(settings.data_dir, binaries, report=self._report)
-            stack.push_async_callback(self._stop_postgres, postgres)
-            await postgres.start()
-            dsn = postgres.dsn
+        if settings.tls is not None:
+            certificate, authority = certificates.from_files(*settings.tls), None
         else:
-            postgres = None
-            await (await external.connect(dsn)).close()
+            folder = settings.data_dir / "tls"
+            certificate, authority = certificates.development(folder, datetime.now(UTC)), folder / "ca.pem"
+        wanted = [(settings.host, settings.port, True)]
+        if settings.plain:
+            wanted.append((*settings.plain, False))
+        listeners = []
+        for host, port, secure in wanted:
+            listeners.append((stack.enter_context(await _bind(host, port, self._report)), secure))
+        postgres, dsn = await self._database(stack)
         for name in await migrate.migrate(dsn):
             self._report(f"Migrated the database: {name}")
-        serving = Serving(
-            secure=f"https://localhost:{listeners[0][0].getsockname()[1]}",
-            plain=None if len(listeners) < 2 else "http://{}:{}".format(*listeners[1][0].getsockname()[:2]),
-            authority=authority,
-        )
         config = WorkerConfig(
             database=dsn,
             keys=secrets,
@@ -112,84 +150,83 @@ class Supervisor:
             origins=list(settings.origins),
             log_level=settings.log_level,
         )
-        watchers = [asyncio.create_task(self._keep_worker(config, serving))]
-        if postgres is not None:
-            watchers.append(asyncio.create_task(self._keep_postgres(postgres)))
+        first, *second = [_address(sock, secure) for sock, secure in listeners]
+        return _Parts(listeners, postgres, config, Serving(first, second[0] if second else None, authority))
+
+    async def _database(self, stack: contextlib.AsyncExitStack) -> tuple[EmbeddedPostgres | None, str]:
+        if self._settings.database is not None:
+            await (await external.connect(self._settings.database)).close()
+            return None, self._settings.database
+        binaries = await PostgresBinaries.bundled(report=self._report)
+        postgres = EmbeddedPostgres(self._settings.data_dir, binaries, report=self._report)
+        stack.push_async_callback(self._stop_postgres, postgres)
+        await postgres.start()
+        return postgres, postgres.dsn
+
+    async def _serve(self, parts: _Parts) -> None:
+        watchers = [asyncio.create_task(self._keep_worker(parts.config, parts.serving))]
+        if parts.postgres is not None:
+            watchers.append(asyncio.create_task(self._keep_postgres(parts.postgres)))
         stopping = asyncio.create_task(self._stopping.wait())
         done, _ = await asyncio.wait([*watchers, stopping], return_when=asyncio.FIRST_COMPLETED)
         self._stopping.set()
         if stopping in done:
             self._report("Stopping: finishing what was begun (Ctrl-C again to stop at once)")
+        # As long as one process has them open, clients are let into a queue that nobody will serve.
+        for sock, _ in parts.listeners:
+            sock.close()
         # The worker's watcher ends when the worker has drained; PostgreSQL's when it is cancelled.
         await asyncio.wait(watchers[:1])
         for task in (*watchers[1:], stopping):
             task.cancel()
         for result in await asyncio.gather(*watchers, return_exceptions=True):
-            if isinstance(result, SetupError):
-                self._failure = result
-            elif isinstance(result, Exception):
+            if isinstance(result, Exception):
                 raise result
-
-    def _signalled(self) -> None:
-        if self._stopping.is_set():
-            self._impatient.set()
-        self._stopping.set()
-
-    # Sockets and certificate.
-
-    def _certificate(self) -> tuple[certificates.Certificate, Path | None]:
-        settings = self._settings
-        if settings.tls_certificate and settings.tls_key:
-            return certificates.from_files(settings.tls_certificate, settings.tls_key), None
-        if settings.tls_certificate or settings.tls_key:
-            raise SetupError("give both --tls-cert and --tls-key, or neither", exit_status=64)
-        folder = settings.data_dir / "tls"
-        return certificates.development(folder, datetime.now(UTC)), folder / "ca.pem"
-
-    async def _bind(self, stack: contextlib.AsyncExitStack) -> list[tuple[socket.socket, bool]]:
-        wanted = [(self._settings.host, self._settings.port, True)]
-        if self._settings.plain:
-            wanted.append((*self._settings.plain, False))
-        listeners = []
-        for host, port, secure in wanted:
-            sock = await _bind(host, port)
-            stack.enter_context(sock)
-            listeners.append((sock, secure))
-        return listeners
 
     # The worker.
 
     async def _keep_worker(self, config: WorkerConfig, serving: Serving) -> None:
         """Start the worker, and another one whenever it dies, until the stop; then have it drain."""
-        deaths = 0
+        short_lives = failed_starts = 0
         loop = asyncio.get_running_loop()
         while not self._stopping.is_set():
             started = loop.time()
-            process, channel = await self._spawn(config)
-            try:
-                watched = [
-                    asyncio.create_task(process.wait()),
-                    asyncio.create_task(self._stopping.wait()),
-                    asyncio.create_task(self._listen(channel, serving)),
-                ]
-                await asyncio.wait(watched[:2], return_when=asyncio.FIRST_COMPLETED)
-                if process.returncode is None:
-                    await self._drain(process, channel)
-                else:
-                    # Whatever it said before it went.
-                    await asyncio.wait(watched[2:], timeout=1.0)
-            finally:
-                for task in watched:
-                    task.cancel()
-                channel.close()
-            if self._failure or self._stopping.is_set():
-                self._stopping.set()
+            last, status = await self._one_life(config, serving)
+            if self._stopping.is_set():
                 return
-            deaths = 0 if loop.time() - started > 60 else deaths + 1
-            pause = RESTART_SECONDS[min(deaths, len(RESTART_SECONDS)) - 1] if deaths else 0.0
-            self._log.error("worker.died", status=process.returncode, again_in=pause)
+            if isinstance(last, Failed):
+                self._failure = SetupError(last.message, exit_status=last.exit_status)
+                return
+            served = isinstance(last, Ready)
+            failed_starts = 0 if served else failed_starts + 1
+            short_lives = 0 if served and loop.time() - started >= GOOD_LIFE else short_lives + 1
+            pause = RESTART_SECONDS[min(short_lives, len(RESTART_SECONDS) - 1)]
+            self._log.error("worker.died", status=status, served=served, again_in=pause)
+            if failed_starts == WORTH_SAYING:
+                reason = last.reason if isinstance(last, Unready) else f"its process ends with status {status}"
+                self._report(f"The server does not start and is tried again and again: {reason}")
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), pause)
+
+    async def _one_life(self, config: WorkerConfig, serving: Serving) -> tuple[ToSupervisor | None, int | None]:
+        """From the start of a worker to its end: the last that it said, and its exit status."""
+        try:
+            process, channel = await self._spawn(config)
+        except OSError as error:
+            return Unready(f"no process can be started: {error.strerror}"), None
+        gone = asyncio.create_task(process.wait())
+        stopping = asyncio.create_task(self._stopping.wait())
+        said = asyncio.create_task(self._listen(channel, serving))
+        try:
+            await asyncio.wait([gone, stopping], return_when=asyncio.FIRST_COMPLETED)
+            if not gone.done():
+                await self._drain(process, channel)
+            # Its end of the pipe is closed; what it wrote before is still to be read.
+            return await said, process.returncode
+        finally:
+            for task in (gone, stopping, said):
+                task.cancel()
+            channel.close()
 
     async def _spawn(self, config: WorkerConfig) -> tuple[asyncio.subprocess.Process, Channel]:
         ours, theirs = socket.socketpair()
@@ -207,16 +244,15 @@ class Supervisor:
         channel.send(Start(config))
         return process, channel
 
-    async def _listen(self, channel: Channel, serving: Serving) -> None:
-        while True:
-            message = await channel.receive(TO_SUPERVISOR)
-            if message is None:
-                return
-            if isinstance(message, Failed):
-                self._failure = SetupError(message.message, exit_status=message.exit_status)
-            elif isinstance(message, Ready) and not self._announced:
+    async def _listen(self, channel: Channel, serving: Serving) -> ToSupervisor | None:
+        """The last message before the worker's end."""
+        last = None
+        while (message := await channel.receive(TO_SUPERVISOR)) is not None:
+            last = message
+            if isinstance(message, Ready) and not self._announced:
                 self._announced = True
                 self._announce(serving)
+        return last
 
     async def _drain(self, process: asyncio.subprocess.Process, channel: Channel) -> None:
         channel.send(Drain(DRAIN_SECONDS))
@@ -233,19 +269,23 @@ class Supervisor:
     # PostgreSQL.
 
     async def _keep_postgres(self, postgres: EmbeddedPostgres) -> None:
-        attempts = 0
+        failed_starts = 0
         while True:
             await postgres.wait_exit()
-            pause = RESTART_SECONDS[min(attempts, len(RESTART_SECONDS) - 1)]
+            pause = RESTART_SECONDS[min(failed_starts, len(RESTART_SECONDS) - 1)]
             self._log.error("postgres.died", again_in=pause)
             await asyncio.sleep(pause)
             try:
                 await postgres.start()
-            except SetupError as error:
-                self._log.error("postgres.restart_failed", reason=str(error))
-                attempts += 1
+            except Exception as error:
+                # Also a full disk, or a server that dies again while it is looked at: none of them is for ever.
+                failed_starts += 1
+                reason = str(error) or type(error).__name__
+                self._log.error("postgres.restart_failed", reason=reason)
+                if failed_starts == WORTH_SAYING:
+                    self._report(f"PostgreSQL does not start and is tried again and again: {reason}")
             else:
-                attempts = 0
+                failed_starts = 0
                 self._log.info("postgres.restarted")
 
     async def _stop_postgres(self, postgres: EmbeddedPostgres) -> None:
@@ -254,9 +294,10 @@ class Supervisor:
         await postgres.stop()
 
 
-async def _bind(host: str, port: int) -> socket.socket:
-    """A listening socket; waits for one that a dying worker still holds. Raises SetupError."""
-    deadline = asyncio.get_running_loop().time() + BIND_SECONDS
+async def _bind(host: str, port: int, report: Report) -> socket.socket:
+    """A listening socket; waits for one that a worker without supervisor still holds. Raises SetupError."""
+    loop = asyncio.get_running_loop()
+    deadline = None
     while True:
         try:
             if not host and socket.has_dualstack_ipv6():
@@ -264,11 +305,24 @@ async def _bind(host: str, port: int) -> socket.socket:
             family = socket.AF_INET6 if ":" in host else socket.AF_INET
             return socket.create_server((host, port), family=family, backlog=BACKLOG)
         except OSError as error:
-            if asyncio.get_running_loop().time() >= deadline:
+            if error.errno == errno.EADDRINUSE and deadline is None:
+                deadline = loop.time() + BIND_SECONDS
+                report(f"Port {port} is in use: waiting {BIND_SECONDS:.0f} s for a former server to give it back")
+            if deadline is None or loop.time() >= deadline:
+                # `create_server` puts the address behind what the system said.
+                reason = (error.strerror or str(error)).partition(" (while ")[0]
                 raise SetupError(
-                    f"cannot listen on {host or 'every address'}, port {port}: {error.strerror}", exit_status=71
+                    f"Cannot listen on {host or 'every address'}, port {port}: {reason}.", exit_status=71
                 ) from error
         await asyncio.sleep(0.1)
+
+
+def _address(sock: socket.socket, secure: bool) -> str:
+    """What to type into a browser."""
+    host, port = sock.getsockname()[:2]
+    if host in ("::", "0.0.0.0") or (secure and host in ("127.0.0.1", "::1")):  # noqa: S104 - compared, not bound
+        host = "localhost"
+    return f"{'https' if secure else 'http'}://{f'[{host}]' if ':' in host else host}:{port}"
 
 
 @contextlib.asynccontextmanager
@@ -294,5 +348,5 @@ def _locked(folder: Path) -> FolderLock:
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
-        raise SetupError(f"{folder} cannot be made: {error.strerror}", exit_status=73) from error
+        raise SetupError(f"{folder} cannot be made: {error.strerror}.", exit_status=73) from error
     return FolderLock(folder)

@@ -5,7 +5,9 @@ Only the command line calls this: an embedder's logging is the embedder's.
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import os
 import sys
 from collections.abc import MutableMapping
 from typing import Any
@@ -16,6 +18,8 @@ SECRETS = frozenset(
     {"password", "token", "access_token", "refresh_token", "authorization", "secret", "seed", "key", "cookie", "dsn"}
 )
 
+STANDARD_ERROR = 2
+
 
 def redact(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """Nothing under a secret's name reaches a log, whoever passed it."""
@@ -24,19 +28,43 @@ def redact(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> Mutab
     return event
 
 
+class Lines:
+    """Writes each line to standard error in one piece, or not at all: a full disk or a closed terminal loses the log,
+    never a request."""
+
+    def msg(self, line: str) -> None:
+        with contextlib.suppress(OSError):
+            os.write(STANDARD_ERROR, f"{line}\n".encode(errors="backslashreplace"))
+
+    debug = info = warning = error = critical = exception = msg
+
+
+class Forward(logging.Handler):
+    """What libraries log by the standard library becomes lines like all others."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        structlog.get_logger(record.name).log(record.levelno, record.getMessage(), exc_info=record.exc_info)
+
+
 def set_up_logging(level: str) -> None:
     terminal = sys.stderr.isatty()
-    renderer: Any = structlog.dev.ConsoleRenderer() if terminal else structlog.processors.JSONRenderer()
+    number = logging.getLevelNamesMapping()[level.upper()]
+    rendering: list[Any] = (
+        # Never the renderer's own tracebacks, which show the values of local variables.
+        [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
+        if terminal
+        else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+    )
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             redact,
-            *([] if terminal else [structlog.processors.format_exc_info]),
-            renderer,
+            *rendering,
         ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
-        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+        wrapper_class=structlog.make_filtering_bound_logger(number),
+        logger_factory=lambda *_: Lines(),
         cache_logger_on_first_use=True,
     )
+    logging.basicConfig(level=max(number, logging.WARNING), handlers=[Forward()], force=True)

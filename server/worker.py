@@ -6,7 +6,9 @@ Started as `python -m chiron.server.worker DESCRIPTOR`, with one end of the cont
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
+import resource
 import signal
 import socket
 import sys
@@ -18,7 +20,7 @@ import structlog
 from chiron.errors import SetupError
 from chiron.server import app
 from chiron.server.config import WorkerConfig
-from chiron.server.control import TO_WORKER, Channel, Drain, Failed, Ready, Start
+from chiron.server.control import TO_WORKER, Channel, Drain, Failed, Ready, Start, ToWorker, Unready
 from chiron.server.telemetry import set_up_logging
 
 POISONED = 70
@@ -30,6 +32,9 @@ ORPHAN_DRAIN = 5.0
 SWITCH_INTERVAL = 0.0005
 """Seconds after which a Python thread gives way to the event loop's (the default is 5 ms)."""
 
+DESCRIPTORS = 1 << 20
+"""Open files to ask for: each connection is one, and many systems begin with 1,024."""
+
 
 async def serve(control: socket.socket) -> int:
     """Serve until told otherwise; the exit status."""
@@ -39,16 +44,24 @@ async def serve(control: socket.socket) -> int:
         return 0
     set_up_logging(start.config.log_level)
     log = structlog.get_logger("chiron.worker")
-    server = app.build(start.config, on_poisoned=_exit_poisoned)
+    said = channel.receive(TO_WORKER)
+    goodbye = asyncio.create_task(said)
     try:
-        await server.start(_sockets(start.config))
+        server = await _start(start.config, goodbye)
     except SetupError as error:
         channel.send(Failed(str(error), error.exit_status))
         channel.close()
         return error.exit_status
+    except Exception as error:
+        log.exception("worker.unready")
+        channel.send(Unready(str(error) or type(error).__name__))
+        channel.close()
+        return 1
+    if server is None:
+        return 0
     channel.send(Ready())
     log.info("worker.ready", pid=os.getpid())
-    message = await channel.receive(TO_WORKER)
+    message = await goodbye
     seconds = message.seconds if isinstance(message, Drain) else ORPHAN_DRAIN
     log.info("worker.drain", seconds=seconds, orphan=message is None)
     await server.drain(seconds)
@@ -56,6 +69,19 @@ async def serve(control: socket.socket) -> int:
     log.info("worker.stopped")
     channel.close()
     return 0
+
+
+async def _start(config: WorkerConfig, goodbye: asyncio.Task[ToWorker | None]) -> app.App | None:
+    """The server, once it serves; None when it is told to go before, as while it waits for the database."""
+    server = app.build(config, on_poisoned=_exit_poisoned)
+    starting = asyncio.create_task(server.start(_sockets(config)))
+    await asyncio.wait([starting, goodbye], return_when=asyncio.FIRST_COMPLETED)
+    if starting.done():
+        starting.result()
+        return server
+    starting.cancel()
+    await asyncio.gather(starting, return_exceptions=True)
+    return None
 
 
 def run(main: Coroutine[Any, Any, int]) -> int:
@@ -73,10 +99,19 @@ def run(main: Coroutine[Any, Any, int]) -> int:
 
 def main() -> None:
     sys.setswitchinterval(SWITCH_INTERVAL)
+    _ask_for_descriptors()
     # The worker's own session keeps Ctrl-C from it; the supervisor alone says when to go.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     sys.exit(run(serve(socket.socket(fileno=int(sys.argv[1])))))
+
+
+def _ask_for_descriptors() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    allowed = DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, DESCRIPTORS)
+    # macOS refuses what its kernel cannot give, and the limit stays as it was.
+    with contextlib.suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, allowed), hard))
 
 
 def _sockets(config: WorkerConfig) -> list[tuple[socket.socket, bool]]:

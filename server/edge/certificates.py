@@ -17,12 +17,14 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from chiron._core import Tls
 from chiron.errors import SetupError
 
 AUTHORITY_LIFE = timedelta(days=3650)
 LEAF_LIFE = timedelta(days=90)
 NAMES = ("localhost",)
 ADDRESSES = ("127.0.0.1", "::1")
+TICKET_KEY_BYTES = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +39,16 @@ class Certificate:
 
 
 def from_files(chain: Path, key: Path) -> Certificate:
-    """The operator's certificate. Raises SetupError naming the file that cannot be read."""
+    """The operator's certificate. Raises SetupError naming what cannot be read, or does not belong together."""
     try:
-        return Certificate(chain.read_bytes(), key.read_bytes())
+        certificate = Certificate(chain.read_bytes(), key.read_bytes())
     except OSError as error:
-        raise SetupError(f"the TLS certificate cannot be read: {error.strerror}: {error.filename}") from error
+        raise SetupError(f"The TLS certificate cannot be read: {error.filename}: {error.strerror}.") from error
+    try:
+        Tls(certificate.chain, certificate.key, [bytes(TICKET_KEY_BYTES)])
+    except ValueError as error:
+        raise SetupError(f"The TLS certificate {chain} with the key {key} cannot be used: {error}.") from error
+    return certificate
 
 
 def development(folder: Path, now: datetime) -> Certificate:

@@ -1,0 +1,195 @@
+"""Whole servers in processes of their own, started as a person starts them, and killed as nobody should."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import httpx
+import psutil
+
+CHIRON = str(Path(sys.executable).with_name("chiron"))
+
+DEADLINE = 60.0
+"""Seconds for anything to become true: generous, since two cores may be busy with other tests."""
+
+
+class Server:
+    """`chiron serve` on `folder / "data"`. `folder` may have been another server's before."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.data = folder / "data"
+        self.plain, self.secure = _free_port(), _free_port()
+        self.address = f"http://127.0.0.1:{self.plain}"
+        self.secure_address = f"https://localhost:{self.secure}"
+        self.authority = self.data / "tls" / "ca.pem"
+        self.process: asyncio.subprocess.Process | None = None
+        self.log = folder / "server.log"
+        self._family: set[int] = set()
+
+    async def start(self, *options: str, crash_at: str = "", wait: bool = True) -> None:
+        """Start the command, with `options` after those that every server gets, and wait until it serves."""
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("CHIRON_")}
+        if crash_at:
+            environment["CHIRON_CRASH_AT"] = crash_at
+        with self.log.open("ab") as log:
+            self.process = await asyncio.create_subprocess_exec(
+                *self.command(*options),
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env=environment,
+            )
+        if wait:
+            await self.until_ready()
+
+    def command(self, *options: str) -> list[str]:
+        places = ["--data-dir", str(self.data), "--port", str(self.secure), "--host", "127.0.0.1"]
+        return [CHIRON, "serve", *places, "--plain", f"127.0.0.1:{self.plain}", *options]
+
+    async def until_ready(self) -> None:
+        async with httpx.AsyncClient(base_url=self.address) as http:
+
+            async def ready() -> bool:
+                assert self.process is None or self.process.returncode is None, self.tail()
+                try:
+                    return (await http.get("/readyz", timeout=2.0)).status_code == 200
+                except httpx.HTTPError:
+                    return False
+
+            await until(ready, lambda: f"the server is not ready\n{self.tail()}")
+        self.remember()
+
+    def remember(self) -> None:
+        """Know the processes of this server also once their parents are dead."""
+        if self.process is not None and self.process.returncode is None:
+            for child in psutil.Process(self.process.pid).children(recursive=True):
+                self._family.add(child.pid)
+        if (postmaster := self.postmaster()) is not None:
+            self._family.add(postmaster)
+
+    def worker(self) -> int | None:
+        """Process id of the worker that lives now."""
+        for process in psutil.process_iter(["pid", "cmdline", "ppid"]):
+            if "chiron.server.worker" in (process.info["cmdline"] or []) and self._is_ours(process):
+                return int(process.info["pid"])
+        return None
+
+    def _is_ours(self, process: psutil.Process) -> bool:
+        try:
+            return self.process is not None and process.ppid() == self.process.pid
+        except psutil.Error:
+            return False
+
+    def postmaster(self) -> int | None:
+        try:
+            pid = int((self.data / "postgresql/cluster/postmaster.pid").read_text().splitlines()[0])
+        except (OSError, ValueError, IndexError):
+            return None
+        return pid if psutil.pid_exists(pid) else None
+
+    def kill_worker(self) -> bool:
+        return _kill(self.worker())
+
+    def kill_postgres(self) -> bool:
+        return _kill(self.postmaster())
+
+    async def kill_supervisor(self) -> None:
+        """The supervisor alone: its worker and PostgreSQL live on, for a while."""
+        assert self.process is not None
+        self.remember()
+        self.process.kill()
+        await self.process.wait()
+
+    def kill_everything(self) -> None:
+        """What a power cut leaves: no process of this server."""
+        self.remember()
+        for pid in self._family:
+            _kill(pid)
+
+    async def stop(self, number: signal.Signals = signal.SIGINT) -> int:
+        """As Ctrl-C does; the exit status."""
+        assert self.process is not None
+        self.remember()
+        if self.process.returncode is None:
+            self.process.send_signal(number)
+        return await self.ended()
+
+    async def ended(self) -> int:
+        """The exit status, once it ends by itself."""
+        assert self.process is not None
+        async with asyncio.timeout(DEADLINE):
+            return await self.process.wait()
+
+    async def destroy(self) -> None:
+        """Nothing of it is left, whatever state it is in."""
+        if self.process is not None and self.process.returncode is None:
+            self.remember()
+            self.process.kill()
+            await self.process.wait()
+        self.remember()
+        for pid in self._family:
+            _kill(pid)
+        await until(lambda: not any(psutil.pid_exists(pid) for pid in self._family), lambda: "processes are left")
+
+    def tail(self) -> str:
+        return "\n".join(self.log.read_text(errors="replace").splitlines()[-40:]) if self.log.exists() else ""
+
+
+async def until(condition: Callable[[], object], complaint: Callable[[], str], *, seconds: float = DEADLINE) -> None:
+    """Wait for a condition (which may be a coroutine function), looking often; fail with the complaint."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + seconds
+    while True:
+        found = condition()
+        if asyncio.iscoroutine(found):
+            found = await found
+        if found:
+            return
+        assert loop.time() < deadline, complaint()
+        await asyncio.sleep(0.02)
+
+
+@contextlib.asynccontextmanager
+async def servers() -> AsyncIterator[Callable[[], Server]]:
+    """Makes servers that are not started yet; of all of them nothing is left at the end."""
+    made: list[Server] = []
+
+    def make() -> Server:
+        folder = Path(tempfile.mkdtemp(prefix="chiron-", dir="/tmp"))
+        folder.chmod(0o711)
+        made.append(Server(folder))
+        return made[-1]
+
+    try:
+        yield make
+    finally:
+        for server in made:
+            await server.destroy()
+            shutil.rmtree(server.folder)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _kill(pid: int | None) -> bool:
+    if pid is None:
+        return False
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        return False
+    return True
