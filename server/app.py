@@ -40,7 +40,6 @@ from chiron.server.platform.keys import Sealer
 from chiron.server.ports import ChannelAuthority, Clock, Database, Health, Ids, Tx
 from chiron.server.realtime.links import Links
 from chiron.server.realtime.publisher import Publisher
-from chiron.server.realtime.timers import Timers
 
 RECEIVE_BYTES = 65_536
 LIMITED_KEYS = 65_536
@@ -71,10 +70,8 @@ class App:
         buffer = bytearray(RECEIVE_BYTES)
         self._hub = Hub(buffer, limiter=self._limiter)
         self._engine = Engine(self._hub, buffer, on_poisoned=on_poisoned)
-        self._timers = Timers(clock)
-        self._publisher = Publisher(self._hub, self._timers, clock)
         self._tls = Tls(config.tls_chain, config.tls_key, config.keys.tickets) if config.tls_chain else None
-        # Made by `start`, since they need to know the database.
+        # Made by `start`, since they need to know the loop and the database.
         self._chat: Chat | None = None
         self._links: Links | None = None
         self._gateway: Gateway | None = None
@@ -88,23 +85,30 @@ class App:
         """
         await self._until_reachable()
         epoch = await _epoch(self._pool)
-        identity = self._make_identity()
+        self._engine.start()
+        publisher = Publisher(self._hub, self._engine.timers, self._clock)
+
+        def login_ended(login: UUID) -> None:
+            self._tokens.end_login(login)
+            publisher.end_login(login)
+
+        identity = self._make_identity(login_ended)
         for login in await identity.ended_lately():
             self._tokens.end_login(login)
         self._chat = Chat(
-            self._pool, self._ids, self._clock, self._publisher, identity, SealedCursors(self._config.keys.cursor)
+            self._pool, self._ids, self._clock, publisher, identity, SealedCursors(self._config.keys.cursor)
         )
         await self._chat.start()
         api = ChatApi(self._chat, epoch)
         authorities: list[ChannelAuthority] = [ConversationChannels(self._chat), PersonalChannels(self._pool)]
         self._links = Links(
             self._hub,
-            publisher=self._publisher,
+            publisher=publisher,
             authorities={authority.kind: authority for authority in authorities},
             commands=Commands(api.commands(), limits=self._limits, clock=self._clock),
             tokens=self._tokens,
             transport=self._engine,
-            timers=self._timers,
+            timers=self._engine.timers,
             clock=self._clock,
             ids=self._ids,
             epoch=epoch,
@@ -144,6 +148,7 @@ class App:
             await self._links.stop()
         if self._chat is not None:
             await self._chat.stop()
+        self._engine.stop()
         self._passwords.close()
         await self._pool.stop()
 
@@ -163,7 +168,7 @@ class App:
         verifier.set_keys([(key.kid, Signer(key.kid, key.seed).public_key) for key in self._config.keys.signing])
         return Tokens(verifier, self._clock, lifetime=ACCESS_SECONDS)
 
-    def _make_identity(self) -> Identity:
+    def _make_identity(self, ended: Callable[[UUID], None]) -> Identity:
         newest = self._config.keys.signing[0]
         access = AccessTokens(Signer(newest.kid, newest.seed).sign, ISSUER, ISSUER, self._ids)
         return Identity(
@@ -173,12 +178,8 @@ class App:
             self._passwords,
             Sealer(self._config.keys.sealing),
             access,
-            self._login_ended,
+            ended,
         )
-
-    def _login_ended(self, login: UUID) -> None:
-        self._tokens.end_login(login)
-        self._publisher.end_login(login)
 
     async def _is_draining(self) -> str | None:
         return "is restarting" if self._draining else None

@@ -12,7 +12,7 @@ MAY = {
     "server/gateway": {"Claims", "Verifier"},
     "server/realtime": {
         *{"Attach", "Command", "Connect", "Detach", "Frame", "Hub", "Malformed", "Pong", "Publish", "Refresh"},
-        *{"Sync", "Watermark", "Wheel"},
+        *{"Sync", "Watermark"},
     },
 }
 """The edge uses TLS and WebSocket, realtime the hub and the wire, the gateway tokens; nobody else anything."""

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from enum import Enum, IntEnum, auto
+from enum import Enum, auto
 from typing import Any, Literal, cast
 
 import structlog
@@ -16,7 +16,7 @@ import structlog
 from chiron._core import Broken, Data, Ended, PeerClosed, Secured, Tls
 from chiron.errors import Unavailable
 from chiron.protocols import http1, websocket
-from chiron.server.edge.engine import Engine
+from chiron.server.edge.engine import Due, Engine
 from chiron.server.ports import Gateway, Links, Request, Response
 
 _NOTSENT_LOWAT_OPTION = getattr(socket, "TCP_NOTSENT_LOWAT", {"linux": 25, "darwin": 0x201}.get(sys.platform))
@@ -60,13 +60,6 @@ class Service:
     gateway: Gateway
     websocket: WebSocketService | None
     limits: EdgeLimits
-
-
-class Timer(IntEnum):
-    HANDSHAKE = 0
-    HTTP = 1
-    STALL = 2
-    ENDING = 3
 
 
 # The life of a TCP connection
@@ -177,7 +170,7 @@ class TcpConnection(asyncio.BufferedProtocol):
             return
         engine.peers[self.id] = self
         if self._phase is Phase.SECURING:
-            engine.timers.set(self.id, Timer.HANDSHAKE, now + self._service.limits.handshake_seconds)
+            engine.set_timer(self.id, Due.HANDSHAKE, now + self._service.limits.handshake_seconds)
         else:
             self._begin_http(now)
 
@@ -216,11 +209,11 @@ class TcpConnection(asyncio.BufferedProtocol):
         engine = self._engine
         engine.hub.pause(self.id)
         if self._phase is not Phase.GONE:
-            engine.timers.set(self.id, Timer.STALL, engine.now() + self._service.limits.stall_seconds)
+            engine.set_timer(self.id, Due.STALL, engine.now() + self._service.limits.stall_seconds)
 
     def resume_writing(self) -> None:
         engine = self._engine
-        engine.timers.cancel(self.id, Timer.STALL)
+        engine.cancel_timer(self.id, Due.STALL)
         engine.hub.resume(self.id)
         engine.wake()
 
@@ -231,7 +224,7 @@ class TcpConnection(asyncio.BufferedProtocol):
         self._phase = Phase.GONE
         self._postponed = []
         engine.peers.pop(self.id, None)
-        engine.timers.cancel_all(self.id)
+        engine.cancel_timers(self.id)
         try:
             engine.hub.close(self.id)
             self._abandon()
@@ -280,9 +273,9 @@ class TcpConnection(asyncio.BufferedProtocol):
             self._lingers = False
             self._finish()
 
-    def expired(self, kind: int, now: float) -> None:
+    def expired(self, due: Due, now: float) -> None:
         try:
-            if kind != Timer.HTTP:
+            if due is not Due.HTTP:
                 self.abort()
             elif self._http is not None and self._phase is Phase.HTTP:
                 self._armed = None
@@ -300,7 +293,7 @@ class TcpConnection(asyncio.BufferedProtocol):
         for event in events:
             match event:
                 case Secured():
-                    self._engine.timers.cancel(self.id, Timer.HANDSHAKE)
+                    self._engine.cancel_timer(self.id, Due.HANDSHAKE)
                     self._begin_http(now)
                 case Data() if received and self._phase is Phase.HTTP and self._http is not None:
                     # Joined, because an upgrade takes what is behind it from here.
@@ -423,7 +416,7 @@ class TcpConnection(asyncio.BufferedProtocol):
         trailing = http.switch(answer)
         self._send(http.to_send(now))
         self._http = None
-        self._engine.timers.cancel(self.id, Timer.HTTP)
+        self._engine.cancel_timer(self.id, Due.HTTP)
         self._enter(Phase.UPGRADED)
         self._was_link = True
         events = self._engine.hub.upgrade(self.id, service.mode, trailing, service.max_message, now)
@@ -439,9 +432,9 @@ class TcpConnection(asyncio.BufferedProtocol):
             return
         self._armed = deadline
         if deadline is None:
-            self._engine.timers.cancel(self.id, Timer.HTTP)
+            self._engine.cancel_timer(self.id, Due.HTTP)
         else:
-            self._engine.timers.set(self.id, Timer.HTTP, deadline)
+            self._engine.set_timer(self.id, Due.HTTP, deadline)
 
     # --- the end -----------------------------------------------------------------------------------------------------
 
@@ -453,12 +446,12 @@ class TcpConnection(asyncio.BufferedProtocol):
         engine = self._engine
         self._enter(Phase.ENDING)
         self._postponed = []
-        engine.timers.cancel(self.id, Timer.HTTP)
+        engine.cancel_timer(self.id, Due.HTTP)
         engine.hub.finish(self.id, code, reason)
         engine.wake()
         if upgraded:
             # Nothing durable waits for this link any more. An HTTP response goes on as long as the peer takes it.
-            engine.timers.set(self.id, Timer.ENDING, engine.now() + self._service.limits.linger_seconds)
+            engine.set_timer(self.id, Due.ENDING, engine.now() + self._service.limits.linger_seconds)
 
     def _linger(self) -> None:
         engine = self._engine
@@ -468,7 +461,7 @@ class TcpConnection(asyncio.BufferedProtocol):
         else:
             self._transport.write_eof()
             self._set_reading(True)
-        engine.timers.set(self.id, Timer.ENDING, engine.now() + self._service.limits.linger_seconds)
+        engine.set_timer(self.id, Due.ENDING, engine.now() + self._service.limits.linger_seconds)
 
     def _abandon(self) -> None:
         """The client will not see the answer: stop what only reads; what may have an effect runs to its end."""

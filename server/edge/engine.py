@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from enum import Enum, auto
+from functools import partial
 from typing import Protocol
 
 import structlog
 
-from chiron._core import Hub
-from chiron.server.edge.timers import Timers
+from chiron._core import Hub, Wheel
+from chiron.server.platform.timers import TICK, Timer, Timers
 
 FLUSH_BATCH = 64
 """Connections whose bytes one call into the hub makes."""
@@ -18,12 +20,25 @@ FLUSH_SECONDS = 0.002
 """After so long the flush lets the loop read before it goes on."""
 
 
+class Due(Enum):
+    """What a connection's timers are for: one of each at most."""
+
+    HANDSHAKE = auto()
+    """The peer must have finished the TLS handshake."""
+    HTTP = auto()
+    """The deadline of `http1.Connection`."""
+    STALL = auto()
+    """The peer must have taken some of what waits for it."""
+    ENDING = auto()
+    """The peer must be gone."""
+
+
 class Peer(Protocol):
     """A connection, as the engine sees it. `write` never raises."""
 
     def write(self, data: bytes, last: bool) -> None: ...
     def end(self, code: int, reason: str) -> None: ...
-    def expired(self, kind: int, now: float) -> None: ...
+    def expired(self, due: Due, now: float) -> None: ...
     def abort(self) -> None: ...
 
 
@@ -53,18 +68,20 @@ class Engine:
         self._log = structlog.get_logger("chiron.edge")
         self._loop: asyncio.AbstractEventLoop | None = None
         self._timers: Timers | None = None
+        self._timer: Mapping[Due, Timer] = {}
 
     def start(self) -> None:
         """Belong to the running loop from now on. Repeating it does nothing."""
         if self._loop is None:
             self._loop = asyncio.get_running_loop()
-            self._timers = Timers(self._loop, self._expired)
+            timers = self._timers = Timers(Wheel(self._loop.time(), tick=TICK), self._loop)
+            self._timer = {due: timers.kind(partial(self._expired, due)) for due in Due}
             if self._flush_scheduled:
                 self._loop.call_soon(self._flush)
 
     def stop(self) -> None:
         if self._timers is not None:
-            self._timers.close()
+            self._timers.stop()
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop:
@@ -73,11 +90,25 @@ class Engine:
 
     @property
     def timers(self) -> Timers:
+        """Those of the whole worker: one wheel and one handle serve whoever needs timers on this loop."""
         assert self._timers is not None, "the engine has not been started"
         return self._timers
 
     def now(self) -> float:
         return self.loop.time()
+
+    # --- timers of connections ---------------------------------------------------------------------------------------
+
+    def set_timer(self, connection: int, due: Due, deadline: float) -> None:
+        """`Peer.expired` is called at or after `deadline`, in seconds of the loop's clock."""
+        self._timer[due].set(connection, deadline)
+
+    def cancel_timer(self, connection: int, due: Due) -> None:
+        self._timer[due].cancel(connection)
+
+    def cancel_timers(self, connection: int) -> None:
+        for timer in self._timer.values():
+            timer.cancel(connection)
 
     # --- ports.LinkTransport -----------------------------------------------------------------------------------------
 
@@ -129,10 +160,10 @@ class Engine:
         except BaseException as error:
             self.failed(error)
 
-    def _expired(self, key: int, kind: int, now: float) -> None:
-        peer = self.peers.get(key)
+    def _expired(self, due: Due, connection: int) -> None:
+        peer = self.peers.get(connection)
         if peer is not None:
-            peer.expired(kind, now)
+            peer.expired(due, self.now())
 
 
 def _is_panic(error: BaseException) -> bool:

@@ -25,6 +25,7 @@ from chiron._core import (
     Watermark,
 )
 from chiron.errors import ChironError, Refused, Unavailable
+from chiron.server.platform.timers import Timers
 from chiron.server.ports import (
     ChannelAuthority,
     ChannelView,
@@ -41,7 +42,6 @@ from chiron.server.realtime.channels import Channel, Channels, Outcome
 from chiron.server.realtime.line import Line, Place
 from chiron.server.realtime.link import TABLE, Answer, Close, Input, Link, LinkLimits, Pending, State
 from chiron.server.realtime.publisher import Publisher
-from chiron.server.realtime.timers import Kind, Timers
 
 RECONNECT = 2.0
 """Seconds, at random up to: when a client that was closed outside a drain may come back."""
@@ -76,7 +76,6 @@ class Links:
         self._commands = commands
         self._tokens = tokens
         self._transport = transport
-        self._timers = timers
         self._clock = clock
         self._epoch = epoch
         self._rng = rng
@@ -88,6 +87,8 @@ class Links:
         self._tasks: set[asyncio.Task[None]] = set()
         self._sweeping = False
         self._draining = False
+        self._liveness = timers.kind(self._look_alive)
+        self._expiry = timers.kind(self._look_at_token)
         self._handlers: dict[type, Callable[[Link, Any], None]] = {
             Attach: self._attach,
             Command: self._command,
@@ -99,8 +100,6 @@ class Links:
             Sync: self._sync,
             Watermark: self._watermark,
         }
-        timers.on(Kind.LIVENESS, self._look_alive)
-        timers.on(Kind.TOKEN, self._look_at_token)
         publisher.attend(self)
 
     # --- the edge -----------------------------------------------------------------------------------------------------
@@ -108,7 +107,7 @@ class Links:
     def opened(self, link: int, *, address: str) -> None:
         now = self._clock.monotonic()
         self._links[link] = Link(link, address, now)
-        self._timers.set(link, Kind.LIVENESS, now + self._limits.connect)
+        self._liveness.set(link, now + self._limits.connect)
 
     def received(self, link: int, events: Sequence[Any]) -> None:
         found = self._links.get(link)
@@ -163,7 +162,6 @@ class Links:
         self._draining = True
         for link in tuple(self._links.values()):
             self._step(link, Input.DRAINED)
-        self._timers.stop()
         tasks = tuple(self._tasks)
         for task in tasks:
             task.cancel()
@@ -206,8 +204,8 @@ class Links:
         link.lines.clear()
         for task in link.tasks:
             task.cancel()
-        self._timers.cancel(link.id, Kind.LIVENESS)
-        self._timers.cancel(link.id, Kind.TOKEN)
+        self._liveness.cancel(link.id)
+        self._expiry.cancel(link.id)
         self._channels.forget(link.id)
         if link.principal is not None:
             if link.number:
@@ -257,7 +255,7 @@ class Links:
             self._hub.send_frame(id, Frame.ping())
             self.touched()
             due = min(now + interval, link.heard + 2 * interval)
-        self._timers.set(id, Kind.LIVENESS, due)
+        self._liveness.set(id, due)
 
     def _look_at_token(self, id: int) -> None:
         link = self._links[id]
@@ -269,9 +267,9 @@ class Links:
             self._hub.send_frame(id, Frame.token_expiring(max(0, round(left * 1000))))
             self.touched()
         if not link.warned:
-            self._timers.set(id, Kind.TOKEN, self._clock.monotonic() + left - self._limits.warning)
+            self._expiry.set(id, self._clock.monotonic() + left - self._limits.warning)
         elif left > -self._limits.grace:
-            self._timers.set(id, Kind.TOKEN, self._clock.monotonic() + left + self._limits.grace)
+            self._expiry.set(id, self._clock.monotonic() + left + self._limits.grace)
         else:
             self._step(link, Input.EXPIRED)
 
@@ -304,7 +302,7 @@ class Links:
             self._turn_away(link, pending, error)
             return
         self._step(link, Input.CONNECT)
-        self._timers.cancel(link.id, Kind.LIVENESS)
+        self._liveness.cancel(link.id)
         self._speak_for(link, principal)
         pending.task = self._spawn(self._join(link, pending, principal, event), link)
 
@@ -330,7 +328,7 @@ class Links:
         limits = self._limits
         link.number = view.number
         self._publisher.arrived(principal.person, view.number)
-        self._timers.set(link.id, Kind.LIVENESS, now + limits.ping * self._rng.uniform(0.5, 1))
+        self._liveness.set(link.id, now + limits.ping * self._rng.uniform(0.5, 1))
         held_back = self._hub.bind(link.id, str(principal.person), now, rate=limits.rate, burst=limits.burst)
         self._answer(link, pending, Frame.welcome(event.id, self._welcome(link, view, outcome)))
         self._look_at_token(link.id)

@@ -7,9 +7,9 @@ from typing import Protocol
 from uuid import UUID
 
 from chiron._core import Frame, Hub
+from chiron.server.platform.timers import Timers
 from chiron.server.ports import Clock, Record
 from chiron.server.realtime import frames
-from chiron.server.realtime.timers import Kind, Timers
 
 TELL_INTERVAL = 1.0
 """Seconds between two rounds of events of one person's own channel."""
@@ -43,12 +43,11 @@ class Publisher:
 
     def __init__(self, hub: Hub, timers: Timers, clock: Clock) -> None:
         self._hub = hub
-        self._timers = timers
         self._clock = clock
         self._audience: Audience | None = None
         self._listeners: dict[UUID, _Listener] = {}
         self._people: dict[int, UUID] = {}
-        timers.on(Kind.TELL, self._tell_now)
+        self._telling = timers.kind(self._tell_now)
 
     def attend(self, audience: Audience) -> None:
         """The links are built after the domains that publish to them, so they make themselves known."""
@@ -67,7 +66,7 @@ class Publisher:
         if listener.links == 0:
             del self._listeners[person]
             del self._people[listener.number]
-            self._timers.cancel(listener.number, Kind.TELL)
+            self._telling.cancel(listener.number)
 
     def publish(self, record: Record, *, link: int = 0) -> None:
         self._hub.publish(record.number, frames.delivery(record), record.offset, link)
@@ -89,7 +88,7 @@ class Publisher:
         if self._clock.monotonic() >= free_at:
             self._tell_now(listener.number)
         else:
-            self._timers.set(listener.number, Kind.TELL, free_at)
+            self._telling.set(listener.number, free_at)
 
     def revoke(self, number: int, person: UUID) -> None:
         links = self._hub.drop(number, str(person), Frame.detached(number, "removed"))

@@ -10,6 +10,7 @@ from structlog.testing import capture_logs
 
 from chiron._core import Hub
 from chiron.server.edge import Engine
+from chiron.server.edge.engine import Due
 
 Run = Callable[[Coroutine[Any, Any, None]], None]
 
@@ -28,7 +29,7 @@ class Recorder:
 
     def end(self, code: int, reason: str) -> None: ...
 
-    def expired(self, kind: int, now: float) -> None: ...
+    def expired(self, due: Due, now: float) -> None: ...
 
     def abort(self) -> None:
         self.aborted = True

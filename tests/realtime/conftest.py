@@ -17,13 +17,13 @@ from uuid import UUID, uuid5
 import pytest
 from structlog.testing import capture_logs
 
-from chiron._core import Hub, Limiter
+from chiron._core import Hub, Limiter, Wheel
 from chiron.errors import Refused, Unavailable
+from chiron.server.platform.timers import TICK, Timers
 from chiron.server.ports import Ack, ChannelView, Draft, Page, Principal, Record
 from chiron.server.realtime.link import LinkLimits
 from chiron.server.realtime.links import Links
 from chiron.server.realtime.publisher import Publisher
-from chiron.server.realtime.timers import Timers
 
 EPOCH = "e1"
 START = datetime(2026, 11, 24, 12, tzinfo=UTC)
@@ -453,7 +453,7 @@ class World:
         self.ids = Numbers()
         self.weather = weather or Weather()
         self.hub = Hub(bytearray(1 << 16), limiter=Limiter(1000), **hub)
-        self.timers = Timers(self.clock)
+        self.timers = Timers(Wheel(loop.time(), tick=TICK), loop)
         self.publisher = Publisher(self.hub, self.timers, self.clock)
         self.conv = MemoryAuthority("conv", self, 1)
         self.people = MemoryAuthority("person", self, 1_000_000)

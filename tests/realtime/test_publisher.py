@@ -70,9 +70,8 @@ def test_events_are_conflated_while_they_wait_and_spare_their_sender(simulate: S
 def test_a_publisher_without_links_has_nobody_to_reach(simulate: Simulation) -> None:
     async def scenario(world: World) -> None:
         from chiron.server.realtime.publisher import Publisher
-        from chiron.server.realtime.timers import Timers
 
-        alone = Publisher(world.hub, Timers(world.clock), world.clock)
+        alone = Publisher(world.hub, world.timers, world.clock)
         alone.event(1, "watermark", "ada", b"{}")
         alone.revoke(1, world.person("ada"))
         alone.end_login(world.person("ada"))

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from typing import Any, cast
 
 from hypothesis import given
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
-from chiron.server.edge.timers import TICK, Timers
+from chiron._core import Wheel
+from chiron.server.platform.timers import TICK, Timer, Timers
 
 
 class Handle:
@@ -55,24 +58,32 @@ class Loop:
             pending[0].call()
 
 
-def timers(loop: Loop) -> tuple[Timers, list[tuple[int, int, float]]]:
+KINDS = 3
+
+
+def timers(loop: Loop) -> tuple[Timers, list[Timer], list[tuple[int, int, float]]]:
+    """The timers, three kinds of them, and what has expired: (key, kind, when)."""
     fired: list[tuple[int, int, float]] = []
-    made = Timers(cast(asyncio.AbstractEventLoop, loop), lambda key, kind, now: fired.append((key, kind, now)))
-    return made, fired
+
+    def expired(kind: int, key: int) -> None:
+        fired.append((key, kind, loop.now))
+
+    made = Timers(Wheel(loop.now, tick=TICK), cast(asyncio.AbstractEventLoop, loop))
+    return made, [made.kind(partial(expired, kind)) for kind in range(KINDS)], fired
 
 
 @given(
-    st.lists(st.tuples(st.integers(1, 5), st.integers(0, 2), st.floats(0.0, 100.0)), max_size=20),
+    st.lists(st.tuples(st.integers(1, 5), st.integers(0, KINDS - 1), st.floats(0.0, 100.0)), max_size=20),
     st.sampled_from([0.0, 0.0013]),
 )
 def test_each_timer_fires_once_not_early_and_at_most_two_ticks_late(
     wanted: list[tuple[int, int, float]], early: float
 ) -> None:
     loop = Loop(early)
-    made, fired = timers(loop)
+    made, kinds, fired = timers(loop)
     deadlines: dict[tuple[int, int], float] = {}
     for key, kind, after in wanted:
-        made.set(key, kind, loop.now + after)
+        kinds[kind].set(key, loop.now + after)
         deadlines[key, kind] = loop.now + after
     loop.run_until(loop.now + 200.0)
     assert sorted((key, kind) for key, kind, _ in fired) == sorted(deadlines)
@@ -84,8 +95,8 @@ def test_each_timer_fires_once_not_early_and_at_most_two_ticks_late(
 
 def test_an_early_wake_up_waits_a_whole_tick() -> None:
     loop = Loop(early=0.02)
-    made, fired = timers(loop)
-    made.set(1, 0, loop.now + 1.0)
+    _, kinds, fired = timers(loop)
+    kinds[0].set(1, loop.now + 1.0)
     loop.run_until(loop.now + 5.0)
     assert len(fired) == 1
     assert loop.woken <= 3
@@ -93,24 +104,63 @@ def test_an_early_wake_up_waits_a_whole_tick() -> None:
 
 def test_what_is_cancelled_does_not_fire_and_nothing_wakes_for_long() -> None:
     loop = Loop()
-    made, fired = timers(loop)
-    made.set(1, 0, loop.now + 1.0)
-    made.set(1, 1, loop.now + 2.0)
-    made.set(2, 0, loop.now + 3.0)
-    made.cancel(2, 0)
-    made.cancel_all(1)
+    made, kinds, fired = timers(loop)
+    kinds[0].set(1, loop.now + 1.0)
+    kinds[1].set(1, loop.now + 2.0)
+    kinds[0].set(2, loop.now + 3.0)
+    kinds[0].cancel(2)
+    kinds[0].cancel(1)
+    kinds[1].cancel(1)
+    kinds[2].cancel(1)
     loop.run_until(loop.now + 60.0)
     assert fired == []
+    assert len(made) == 0
     assert loop.woken <= 1
 
 
 def test_setting_again_moves_a_timer() -> None:
     loop = Loop()
-    made, fired = timers(loop)
+    _, kinds, fired = timers(loop)
     start = loop.now
-    made.set(1, 0, start + 1.0)
-    made.set(1, 0, start + 10.0)
+    kinds[0].set(1, start + 1.0)
+    kinds[0].set(1, start + 10.0)
     loop.run_until(start + 9.0)
     assert fired == []
     loop.run_until(start + 11.0)
     assert len(fired) == 1
+
+
+def test_kinds_with_the_same_keys_do_not_meet() -> None:
+    loop = Loop()
+    _, kinds, fired = timers(loop)
+    kinds[0].set(7, loop.now + 1.0)
+    kinds[1].set(7, loop.now + 2.0)
+    kinds[0].cancel(7)
+    loop.run_until(loop.now + 5.0)
+    assert [(key, kind) for key, kind, _ in fired] == [(7, 1)]
+
+
+def test_a_defect_behind_one_timer_is_logged_and_costs_no_other() -> None:
+    loop = Loop()
+    made, kinds, fired = timers(loop)
+
+    def fail(_key: int) -> None:
+        raise ZeroDivisionError
+
+    failing = made.kind(fail)
+    failing.set(1, loop.now + 1.0)
+    kinds[0].set(2, loop.now + 1.0)
+    kinds[0].set(3, loop.now + 9.0)
+    with capture_logs() as logged:
+        loop.run_until(loop.now + 20.0)
+    assert [key for key, _, _ in fired] == [2, 3]
+    assert [entry["event"] for entry in logged] == ["timer failed"]
+
+
+def test_nothing_expires_after_the_stop() -> None:
+    loop = Loop()
+    made, kinds, fired = timers(loop)
+    kinds[0].set(1, loop.now + 1.0)
+    made.stop()
+    loop.run_until(loop.now + 5.0)
+    assert fired == []
