@@ -263,8 +263,9 @@ def test_a_pull_link_carries_records(bench: Bench) -> None:
     assert isinstance(event, Connect)
     hub.bind(link, "p", NOW, rate=1, burst=1)
     assert hub.send_frame(link, Frame.ping())
-    assert hub.send_event(link, "k", Frame.event(1, "old", b"{}"))
-    assert hub.send_event(link, "k", Frame.event(1, "new", b"{}"))
+    assert hub.attach(link, 1, 1, 0)
+    assert hub.publish_event(1, "k", Frame.event(1, "old", b"{}")) == 1
+    assert hub.publish_event(1, "k", Frame.event(1, "new", b"{}")) == 1
     assert hub.take(link, 1) == b'\x0d{"op":"ping"}'
     assert hub.take(link, 1000) == b'\x30{"op":"event","number":1,"kind":"new","body":{}}'
     assert hub.take(link, 1000) == b""
@@ -294,7 +295,6 @@ def test_ids_that_are_gone_do_nothing_and_say_so(bench: Bench) -> None:
             hub.resume(id),
             hub.close(id),
             hub.send_frame(id, frame),
-            hub.send_event(id, "k", frame),
             hub.attach(id, 1, 1, 0),
             hub.fill(id, 1, 1, [frame]),
             hub.detach(id, 1, 1),

@@ -48,9 +48,8 @@ def test_cancelling_says_whether_there_was_one() -> None:
     wheel.set(1, 2, 5.0)
     assert wheel.cancel(1, 0) is True
     assert wheel.cancel(1, 0) is False
-    assert wheel.cancel_all(1) == 2
-    assert wheel.cancel_all(1) == 0
-    assert wheel.expire(100.0) == []
+    assert wheel.cancel(2, 1) is False
+    assert wheel.expire(100.0) == [(1, 1), (1, 2)]
 
 
 def test_times_must_be_finite() -> None:

@@ -369,8 +369,6 @@ class Hub:
         It still takes as much again, so that `close` finds room. False when the link is gone or closing, or beyond
         that.
         """
-    def send_event(self, link: int, key: str, frame: Frame) -> bool:
-        """Queue on the ephemeral lane; a frame with the same key that still waits is replaced."""
 
     # Channels (realtime).
     def attach(self, link: int, number: int, generation: int, after: int) -> bool:
@@ -400,7 +398,10 @@ class Hub:
         and is sent `lag`; one that sees a gap falls back to filling and is reported by `take_gaps`.
         """
     def publish_event(self, number: int, key: str, frame: Frame, sender: int = 0) -> int:
-        """Queue an ephemeral event for every attachment but the sender's."""
+        """Queue an ephemeral event for every attachment but the sender's; how many links were given it.
+
+        One of the same channel and key that still waits is replaced.
+        """
     def take_gaps(self) -> list[tuple[int, int, int, int]]:
         """(link, number, generation, offset to read on after) of attachments that fell back to filling."""
     def take_overflown(self) -> list[int]:
@@ -421,7 +422,6 @@ class Wheel:
     def __new__(cls, now: float, *, tick: float = 0.05) -> Wheel: ...
     def set(self, key: int, kind: int, deadline: float) -> None: ...
     def cancel(self, key: int, kind: int) -> bool: ...
-    def cancel_all(self, key: int) -> int: ...
     def expire(self, now: float) -> list[tuple[int, int]]:
         """(key, kind) of every timer whose deadline is at or before `now`, never early, at most one tick late."""
     def next(self) -> float | None:

@@ -244,6 +244,8 @@ impl Hub {
     }
 
     /// Queues an ephemeral event for every attachment but the sender's; how many links were given it.
+    ///
+    /// One with the same channel and key that still waits is replaced.
     pub fn publish_event(&mut self, number: u64, key: &str, frame: &Frame, sender: u64) -> usize {
         let Self { peers, channels, .. } = self;
         let key = Key::new(key);

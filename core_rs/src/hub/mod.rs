@@ -28,7 +28,6 @@ pub use transports::{Departure, Upgrade};
 
 use crate::wire::Frame;
 use channels::Channels;
-use lanes::Key;
 use link::{Link, Stage};
 use peer::{Carrier, Mode, Peer};
 use peers::Peers;
@@ -131,11 +130,6 @@ impl Hub {
     /// Queues a frame on a link's control lane; false when the link is gone, finished, or overflown twice over.
     pub fn send_frame(&mut self, link: u64, frame: &Frame) -> bool {
         self.peers.push_control(link, frame)
-    }
-
-    /// Queues an event on a link's ephemeral lane; one with the same channel and key that still waits is replaced.
-    pub fn send_event(&mut self, link: u64, key: &str, frame: &Frame) -> bool {
-        self.peers.push_event(link, &Key::new(key), frame)
     }
 
     /// Links whose control lane grew over its bound since the last call: close them, resumably.

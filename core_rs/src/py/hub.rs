@@ -290,10 +290,6 @@ impl PyHub {
         self.with(|hub| hub.send_frame(link, &frame.get().frame))
     }
 
-    fn send_event(&mut self, link: u64, key: &str, frame: &Bound<'_, PyFrame>) -> Result<bool, Error> {
-        self.with(|hub| hub.send_event(link, key, &frame.get().frame))
-    }
-
     fn attach(&mut self, link: u64, number: u64, generation: u64, after: u64) -> Result<bool, Error> {
         self.with(|hub| hub.attach(link, number, generation, after))
     }

@@ -31,10 +31,6 @@ impl PyWheel {
         self.wheel.cancel(key, kind)
     }
 
-    fn cancel_all(&mut self, key: u64) -> usize {
-        self.wheel.cancel_all(key)
-    }
-
     fn expire(&mut self, now: f64) -> Result<Vec<(u64, u32)>, Error> {
         Ok(self.wheel.expire(finite(now)?))
     }

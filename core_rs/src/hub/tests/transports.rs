@@ -47,7 +47,6 @@ fn ids_that_are_gone_do_nothing_and_say_so() {
         assert!(!bench.hub.resume(id));
         assert!(!bench.hub.close(id));
         assert!(!bench.hub.send_frame(id, &ok(1)));
-        assert!(!bench.hub.send_event(id, "k", &event(1, "e")));
         assert!(!bench.hub.attach(id, 1, 2, 0));
         assert!(!bench.hub.fill(id, 1, 1, &[delivery(1, 1)]));
         assert!(!bench.hub.detach(id, 1, 9));
@@ -66,7 +65,6 @@ fn calls_for_another_kind_of_peer_do_nothing() {
     let mut bench = Bench::new();
     let (connection, pull) = (bench.open(), bench.pull("p"));
     assert!(!bench.hub.send_frame(connection, &ok(1)));
-    assert!(!bench.hub.send_event(connection, "k", &event(1, "e")));
     assert!(!bench.hub.attach(connection, 1, 1, 0));
     assert!(!bench.hub.send_message(connection, b"x", true));
     assert!(bench.feed_link(connection, b"x").is_empty());
