@@ -10,6 +10,7 @@ import msgspec
 
 from chiron.server.chat import model
 from chiron.server.chat.service import Chat
+from chiron.server.platform.clock import milliseconds
 from chiron.server.ports import SIGNED_IN, Call, Command, Draft, Principal, Response, Route, Rule
 
 Answer = TypeVar("Answer", model.Conversation, model.Acknowledged)
@@ -164,7 +165,7 @@ class ChatApi:
             )
         )
         answer = model.Acknowledged(
-            ack.message, ack.offset, ack.ordinal, model.milliseconds(ack.time), ack.duplicate, ack.verdict
+            ack.message, ack.offset, ack.ordinal, milliseconds(ack.time), ack.duplicate, ack.verdict
         )
         return _found(call, answer) if ack.duplicate else answer
 

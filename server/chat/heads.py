@@ -13,6 +13,7 @@ from uuid import UUID
 
 from chiron.server.chat import bodies, model, store
 from chiron.server.chat.pace import Pace
+from chiron.server.platform.clock import milliseconds
 from chiron.server.ports import Clock, Database, Publisher, Row
 
 TELLS_PER_TURN = 500
@@ -98,6 +99,6 @@ def last(row: Row) -> model.Last | None:
         offset=row["last_offset"],
         author=row["last_author"],
         kind=row["last_kind"],
-        time=model.milliseconds(row["last_time"]),
+        time=milliseconds(row["last_time"]),
         text=row["last_text"],
     )

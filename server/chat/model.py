@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Annotated, Literal
 from uuid import UUID
 
 import msgspec
 
 from chiron.errors import Refused
+from chiron.server.platform.clock import milliseconds
 from chiron.server.ports import Record
 
 TITLE_CHARACTERS = 120
@@ -20,10 +20,6 @@ PREVIEW_CHARACTERS = 200
 Offset = Annotated[int, msgspec.Meta(ge=0, le=2**53 - 1)]
 PageSize = Annotated[int, msgspec.Meta(ge=1, le=200)]
 HistorySize = Annotated[int, msgspec.Meta(ge=1, le=500)]
-
-
-def milliseconds(time: datetime) -> int:
-    return round(time.timestamp() * 1000)
 
 
 # What comes in.

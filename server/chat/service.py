@@ -12,6 +12,7 @@ from chiron.server.chat import bodies, membership, model, store
 from chiron.server.chat.committer import Committer
 from chiron.server.chat.heads import Heads, last
 from chiron.server.chat.watermarks import Watermarks
+from chiron.server.platform.clock import milliseconds
 from chiron.server.ports import (
     Ack,
     ChannelView,
@@ -297,7 +298,7 @@ def _conversation(row: Row, peer: UUID | None, names: dict[UUID, str]) -> model.
         number=row["number"],
         kind=row["kind"],
         title=row["title"],
-        created_at=model.milliseconds(row["created_at"]),
+        created_at=milliseconds(row["created_at"]),
         head=row["head"],
         ordinal=row["ordinal"],
         floor=row["floor"],
@@ -318,5 +319,5 @@ def _member(row: Row, names: dict[UUID, str]) -> model.Member:
         role=row["role"],
         received=row["received"],
         read=row["read"],
-        joined_at=model.milliseconds(row["joined_at"]),
+        joined_at=milliseconds(row["joined_at"]),
     )

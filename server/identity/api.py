@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Sequence
 
 import msgspec
 
 from chiron.server.identity.model import LogIn, Me, RefreshInput, Register, Session
 from chiron.server.identity.service import Identity
+from chiron.server.platform import base64url
 from chiron.server.ports import ANYONE, SIGNED_IN, Call, Response, Route
 
 JWKS_SECONDS = 300
@@ -69,5 +69,4 @@ def routes(identity: Identity, public_keys: Sequence[tuple[str, bytes]]) -> list
 
 def _jwk(kid: str, key: bytes) -> dict[str, str]:
     """RFC 8037 §2."""
-    x = base64.urlsafe_b64encode(key).rstrip(b"=").decode()
-    return {"kty": "OKP", "crv": "Ed25519", "x": x, "kid": kid, "alg": "EdDSA", "use": "sig"}
+    return {"kty": "OKP", "crv": "Ed25519", "x": base64url.encode(key), "kid": kid, "alg": "EdDSA", "use": "sig"}

@@ -7,6 +7,7 @@ from datetime import datetime
 from uuid import UUID
 
 from chiron.server.identity.model import Login, Me
+from chiron.server.platform.clock import milliseconds
 from chiron.server.ports import Row, Tx
 
 
@@ -18,7 +19,7 @@ def _me(row: Row) -> Me:
         email=row["email"],
         locale=row["locale"],
         zone=row["zone"],
-        created_at=int(row["created_at"].timestamp() * 1000),
+        created_at=milliseconds(row["created_at"]),
     )
 
 

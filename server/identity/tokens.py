@@ -6,8 +6,6 @@ An access token is a JWT of ten minutes (RFC 9068). A refresh token is not store
 
 from __future__ import annotations
 
-import base64
-import binascii
 import hashlib
 import hmac
 import secrets
@@ -18,6 +16,7 @@ from uuid import UUID
 import msgspec
 
 from chiron.errors import Refused
+from chiron.server.platform import base64url
 from chiron.server.ports import Ids
 
 ACCESS_SECONDS = 600
@@ -37,7 +36,7 @@ def new_secret() -> bytes:
 
 def refresh_token(secret: bytes, login: UUID, generation: int) -> str:
     mac = _mac(secret, login, generation)
-    return f"r1.{_encode(login.bytes)}.{generation}.{_encode(mac)}"
+    return f"r1.{base64url.encode(login.bytes)}.{generation}.{base64url.encode(mac)}"
 
 
 def parse_refresh_token(text: str) -> RefreshToken:
@@ -46,8 +45,8 @@ def parse_refresh_token(text: str) -> RefreshToken:
         version, login, generation, mac = text.split(".")
         if version != "r1" or not generation.isascii() or not generation.isdecimal() or len(generation) > 16:
             raise ValueError
-        return RefreshToken(UUID(bytes=_decode(login)), int(generation), _decode(mac))
-    except (ValueError, binascii.Error):
+        return RefreshToken(UUID(bytes=base64url.decode(login)), int(generation), base64url.decode(mac))
+    except ValueError:
         raise Refused("unauthenticated") from None
 
 
@@ -81,11 +80,3 @@ class AccessTokens:
 
 def _mac(secret: bytes, login: UUID, generation: int) -> bytes:
     return hmac.digest(secret, b"chiron refresh" + login.bytes + generation.to_bytes(8, "big"), hashlib.sha256)
-
-
-def _encode(data: bytes) -> str:
-    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
-
-
-def _decode(text: str) -> bytes:
-    return base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)

@@ -1,1 +1,1 @@
-"""What the domains stand on: clock, ids, keys."""
+"""What the parts above stand on: clock, timers, ids, keys, cursors."""

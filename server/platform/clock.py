@@ -14,3 +14,8 @@ class SystemClock:
 
     def monotonic(self) -> float:
         return time.monotonic()
+
+
+def milliseconds(moment: datetime) -> int:
+    """Since the Unix epoch: how every time travels (`docs/protocol.md`)."""
+    return round(moment.timestamp() * 1000)

@@ -6,11 +6,10 @@ truncated as its §5 allows) over version, scope and position. The scope itself 
 
 from __future__ import annotations
 
-import base64
-import binascii
 import hmac
 
 from chiron.errors import Refused
+from chiron.server.platform import base64url
 
 _VERSION = b"\x01"
 _TAG_BYTES = 16
@@ -25,14 +24,13 @@ class SealedCursors:
         self._key = key
 
     def seal(self, scope: str, position: bytes) -> str:
-        sealed = _VERSION + position + self._tag(scope, position)
-        return base64.urlsafe_b64encode(sealed).rstrip(b"=").decode()
+        return base64url.encode(_VERSION + position + self._tag(scope, position))
 
     def open(self, scope: str, cursor: str) -> bytes:
         """The position. Raises Refused invalid when it was not sealed for this scope."""
         try:
-            sealed = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
-        except (ValueError, binascii.Error):
+            sealed = base64url.decode(cursor)
+        except ValueError:
             sealed = b""
         position, tag = sealed[1:-_TAG_BYTES], sealed[-_TAG_BYTES:]
         if sealed[:1] != _VERSION or not hmac.compare_digest(tag, self._tag(scope, position)):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Literal
 
 import orjson
@@ -13,6 +12,7 @@ import structlog
 
 from chiron._core import Frame
 from chiron.errors import ChironError
+from chiron.server.platform.clock import milliseconds
 from chiron.server.ports import Ack, Ids, Page, Record
 
 Scope = Literal["command", "channel", "link"]
@@ -21,11 +21,6 @@ RETRY_AFTER = 1.0
 """Seconds, halved to doubled at random: when to try again after a temporary error that does not say."""
 
 log = structlog.get_logger(__name__)
-
-
-def milliseconds(time: datetime) -> int:
-    """Since the Unix epoch."""
-    return round(time.timestamp() * 1000)
 
 
 def delivery(record: Record) -> Frame:

@@ -25,6 +25,7 @@ from chiron._core import (
     Watermark,
 )
 from chiron.errors import ChironError, Refused, Unavailable
+from chiron.server.platform.clock import milliseconds
 from chiron.server.platform.timers import Timers
 from chiron.server.ports import (
     ChannelAuthority,
@@ -346,7 +347,7 @@ class Links:
                 "epoch": self._epoch,
                 "head": view.head,
                 "outcome": outcome,
-                "time": frames.milliseconds(self._clock.now()),
+                "time": milliseconds(self._clock.now()),
                 "ping_ms": round(limits.ping * 1000),
                 "token_ms": max(0, round(self._token_left(link) * 1000)),
                 "limits": {

@@ -8,10 +8,11 @@ from collections.abc import Awaitable
 from uuid import UUID
 
 import pytest
-from town import IDS, Town, principal, register, ulid
+from town import CLOCK, IDS, Town, principal, register, ulid
 
 from chiron.errors import ChironError, Refused
 from chiron.server.chat import model
+from chiron.server.platform.clock import milliseconds
 from chiron.server.ports import Draft
 
 
@@ -44,6 +45,20 @@ async def test_a_direct_conversation_exists_once_whoever_asks(town: Town) -> Non
     assert first.peer == model.Peer(bert, "Person 1")
     assert again.peer == model.Peer(anna, "Person 0")
     assert (first.kind, first.members, first.head, first.role, first.last) == ("direct", 2, 0, "member", None)
+
+
+async def test_times_of_conversations_members_and_messages_are_in_milliseconds(town: Town) -> None:
+    before = milliseconds(CLOCK.now())
+    group = await town.group(0, 1)
+    ack = await town.say(0, group.id, "hello")
+    (member, _) = (await town.chat.members(town.people[0], group.id, None, 10)).items
+    seen = await town.chat.open(town.people[0], group.id)
+    assert seen.last is not None
+    times = [before, seen.created_at, member.joined_at, milliseconds(ack.time), milliseconds(CLOCK.now())]
+    assert times == sorted(times)
+    assert seen.last.time == milliseconds(ack.time)
+    (row,) = await town.fetch("SELECT created_at FROM conversation WHERE id = $1", group.id)
+    assert seen.created_at == milliseconds(row["created_at"])
 
 
 async def test_a_group_tells_who_was_added_and_nothing_is_unread(town: Town) -> None:
@@ -212,7 +227,7 @@ async def test_a_list_shows_head_unread_peer_and_the_newest_record(town: Town) -
     (seen,) = (await town.chat.conversations(bert, None, 10)).items
     assert (seen.head, seen.ordinal, seen.unread, seen.received, seen.read) == (2, 2, 2, 0, 0)
     assert seen.peer == model.Peer(town.people[0], "Person 0")
-    assert seen.last == model.Last(2, town.people[0], "text", model.milliseconds(ack.time), "é" * 200)
+    assert seen.last == model.Last(2, town.people[0], "text", milliseconds(ack.time), "é" * 200)
 
 
 async def test_members_are_listed_page_by_page(town: Town) -> None:

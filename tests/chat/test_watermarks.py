@@ -14,6 +14,7 @@ from town import CLOCK, Town, eventually, register
 from chiron.errors import Refused
 from chiron.server.chat import model
 from chiron.server.chat.watermarks import ANNOUNCED_TO
+from chiron.server.platform.clock import milliseconds
 
 
 async def mark(town: Town, who: int, conversation: model.Conversation, received: int | None, read: int | None) -> None:
@@ -78,7 +79,7 @@ async def test_every_member_is_told_the_head(town: Town) -> None:
                 "offset": 3,
                 "author": str(town.people[0]),
                 "kind": "text",
-                "time": model.milliseconds(ack.time),
+                "time": milliseconds(ack.time),
                 "text": "hello",
             },
         }
