@@ -11,7 +11,7 @@ import orjson
 import structlog
 
 from chiron._core import Frame
-from chiron.errors import ChironError
+from chiron.errors import ChironError, Unavailable
 from chiron.server.platform.clock import milliseconds
 from chiron.server.ports import Ack, Ids, Page, Record
 
@@ -50,6 +50,11 @@ def page(id: int, channel: str, page: Page, records: Sequence[Record], more: boo
     view = page.view
     items = [delivery(record) for record in records]
     return Frame.page(id, channel, view.number, items, more, view.head, view.floor, epoch)
+
+
+def limited(retry_after_ms: int) -> Unavailable:
+    """What the person's limit, which the hub asks, has to say against a publish or command."""
+    return Unavailable("limited", retry_after=retry_after_ms / 1000)
 
 
 class Failures:

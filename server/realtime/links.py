@@ -32,7 +32,6 @@ from chiron.server.ports import (
     ChannelView,
     Clock,
     Commands,
-    Draft,
     Ids,
     LinkTransport,
     Principal,
@@ -40,9 +39,9 @@ from chiron.server.ports import (
 )
 from chiron.server.realtime import frames
 from chiron.server.realtime.channels import Channel, Channels, Outcome
-from chiron.server.realtime.line import Line, Place
-from chiron.server.realtime.link import TABLE, Answer, Close, Input, Link, LinkLimits, Pending, State
+from chiron.server.realtime.link import TABLE, Close, Input, Link, LinkLimits, Pending, State
 from chiron.server.realtime.publisher import Publisher
+from chiron.server.realtime.publishing import Publishing
 
 RECONNECT = 2.0
 """Seconds, at random up to: when a client that was closed outside a drain may come back."""
@@ -83,6 +82,9 @@ class Links:
         self._limits = limits or LinkLimits()
         self._failures = frames.Failures(ids, rng)
         self._channels = Channels(hub, authorities, epoch=epoch, touched=self.touched, channels=self._limits.channels)
+        self._publishing = Publishing(
+            self._channels, self._failures, answer=self._answer, spawn=self._spawn, lines=self._limits.channels
+        )
         self._links: dict[int, Link] = {}
         self._by_login: dict[UUID, set[Link]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -421,7 +423,7 @@ class Links:
         if pending is None:
             return
         if event.retry_after_ms > 0:
-            self._answer(link, pending, self._failures.frame(event.id, _limited(event.retry_after_ms)))
+            self._answer(link, pending, self._failures.frame(event.id, frames.limited(event.retry_after_ms)))
             return
         principal = link.who()
 
@@ -455,72 +457,8 @@ class Links:
 
     def _publish(self, link: Link, event: Publish) -> None:
         pending = self._begin(link, event.id, even_leaving=True)
-        if pending is None:
-            return
-        try:
-            channel = Channel.parse(event.channel)
-            authority = self._channels.authority(channel)
-            line = self._line(link, channel)
-        except ChironError as error:
-            # Nothing stands in line for what is no channel.
-            self._answer(link, pending, self._failures.frame(event.id, error))
-            return
-        refusal: ChironError | None = None
-        if link.leaving:
-            refusal = Unavailable("draining")
-        elif event.retry_after_ms > 0:
-            refusal = _limited(event.retry_after_ms)
-        place, refusal = line.arrive(event.n, refusal)
-        if refusal is not None:
-            self._settle(link, line, place, pending, refusal)
-            return
-        ref = None if event.ref is None else UUID(event.ref)
-        draft = Draft(
-            link.who(), channel.target, event.client_id, event.kind, event.body, ref, link=link.id, run=place.run
-        )
-        self._spawn(self._submit(link, line, place, pending, authority, draft))
-
-    async def _submit(
-        self,
-        link: Link,
-        line: Line[Answer],
-        place: Place[Answer],
-        pending: Pending,
-        authority: ChannelAuthority,
-        draft: Draft,
-    ) -> None:
-        if line.passes_failure(place):
-            self._settle(link, line, place, pending, Unavailable("after_failed"))
-            return
-        try:
-            ack = await authority.publish(draft)
-        except asyncio.CancelledError:
-            self._settle(link, line, place, pending, Unavailable("draining"))
-            raise
-        except Exception as error:
-            refusal = self._failures.explain(error, doing="publish", link=link.id)
-            self._settle(link, line, place, pending, refusal)
-        else:
-            self._release(link, line.settle(place, (pending, frames.ack(pending.id, ack)), failed=False))
-
-    def _settle(
-        self, link: Link, line: Line[Answer], place: Place[Answer], pending: Pending, refusal: ChironError
-    ) -> None:
-        answer = (pending, self._failures.frame(pending.id, refusal))
-        self._release(link, line.settle(place, answer, failed=refusal.row.temporary))
-
-    def _release(self, link: Link, answers: Iterable[Answer]) -> None:
-        for pending, frame in answers:
-            self._answer(link, pending, frame)
-
-    def _line(self, link: Link, channel: Channel) -> Line[Answer]:
-        line = link.lines.get(channel)
-        if line is None:
-            if len(link.lines) >= self._limits.channels:
-                reason = f"a link publishes to at most {self._limits.channels} channels"
-                raise Refused("invalid", field="channel", reason=reason)
-            line = link.lines[channel] = Line()
-        return line
+        if pending is not None:
+            self._publishing.publish(link, pending, event)
 
     # --- answers ------------------------------------------------------------------------------------------------------
 
@@ -573,10 +511,6 @@ class Links:
             link.tasks.add(task)
             task.add_done_callback(link.tasks.discard)
         return task
-
-
-def _limited(retry_after_ms: int) -> Unavailable:
-    return Unavailable("limited", retry_after=retry_after_ms / 1000)
 
 
 __all__ = ["Links"]
