@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from chiron.errors import Refused
@@ -57,11 +57,7 @@ class Identity:
                 tx, id=person, email=email, name=name, password=password, locale=wanted.locale, zone=zone, now=now
             ):
                 raise Refused("email_taken")
-            sealed = self._sealer.seal(secret, login.bytes)
-            await store.insert_login(tx, id=login, person=person, secret=sealed, device=wanted.device, now=now)
-            me = await store.me(tx, person)
-            assert me is not None
-            return me
+            return await self._begin_login(tx, login, person, secret, wanted.device, now)
 
         async def landed(tx: Tx) -> Me | None:
             return await store.me(tx, person)
@@ -86,11 +82,7 @@ class Identity:
         person, login, secret, now = found[0], self._ids.new(), tokens.new_secret(), self._clock.now()
 
         async def work(tx: Tx) -> Me:
-            sealed = self._sealer.seal(secret, login.bytes)
-            await store.insert_login(tx, id=login, person=person, secret=sealed, device=attempt.device, now=now)
-            me = await store.me(tx, person)
-            assert me is not None
-            return me
+            return await self._begin_login(tx, login, person, secret, attempt.device, now)
 
         async def landed(tx: Tx) -> Me | None:
             return await store.me(tx, person) if await store.login(tx, login) else None
@@ -115,17 +107,13 @@ class Identity:
             if token.generation != login.generation + 1:
                 raise Refused("unauthenticated")
             await store.advance_login(tx, login.id, token.generation, now)
-            me = await store.me(tx, login.person)
-            assert me is not None
-            return me, secret
+            return await self._own(tx, login.person), secret
 
         async def landed(tx: Tx) -> tuple[Me, bytes] | None:
             login = await store.login(tx, token.login)
             if login is None or login.generation != token.generation:
                 return None
-            me = await store.me(tx, login.person)
-            assert me is not None
-            return me, self._sealer.open(login.secret, login.id.bytes)
+            return await self._own(tx, login.person), self._sealer.open(login.secret, login.id.bytes)
 
         me, secret = await self._database.run(work, landed=landed)
         return self._session(me, token.login, secret, token.generation + 1)
@@ -171,6 +159,17 @@ class Identity:
     async def by_email(self, tx: Tx, email: str) -> UUID | None:
         """Who has this address, in the caller's transaction. Raises Refused when it cannot be one."""
         return await store.person_of(tx, normal_email(email))
+
+    async def _begin_login(self, tx: Tx, login: UUID, person: UUID, secret: bytes, device: str, now: datetime) -> Me:
+        sealed = self._sealer.seal(secret, login.bytes)
+        await store.insert_login(tx, id=login, person=person, secret=sealed, device=device, now=now)
+        return await self._own(tx, person)
+
+    async def _own(self, tx: Tx, person: UUID) -> Me:
+        """The account of somebody who has a login, and so exists."""
+        me = await store.me(tx, person)
+        assert me is not None, "rows of people are never deleted"
+        return me
 
     def _session(self, me: Me, login: UUID, secret: bytes, generation: int) -> Session:
         return Session(
