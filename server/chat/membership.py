@@ -20,6 +20,21 @@ from chiron.server.chat.batch import Effect
 from chiron.server.ports import Ids, Tx
 
 
+async def room_to_change(tx: Tx, conversation: UUID, person: UUID, *, owner: bool = False) -> store.Room:
+    """The conversation whose members this person may change: as one of them, or as its owner.
+
+    Raises Refused: not_found for who is no member, direct_fixed where nobody may, forbidden.
+    """
+    room, role = await store.room(tx, conversation), await store.role(tx, conversation, person)
+    if room is None or role is None:
+        raise Refused("not_found", what="conversation")
+    if room.kind == "direct":
+        raise Refused("direct_fixed")
+    if owner and role != "owner":
+        raise Refused("forbidden")
+    return room
+
+
 @dataclass(frozen=True, slots=True)
 class _Logged:
     """What every change needs: its conversation, who asks, and ids and time to write with."""
@@ -48,19 +63,6 @@ class _Logged:
     def notice(self, person: UUID, kind: str, number: int) -> personal.Notice:
         body = bodies.encode(bodies.Membership(self.conversation, number))
         return personal.Notice(id=self.ids.new(), person=person, kind=kind, body=body, time=self.now)
-
-    async def room(self, tx: Tx) -> store.Room:
-        """The conversation, for one of its members. Raises Refused: not_found, direct_fixed."""
-        room = await store.room(tx, self.conversation)
-        if room is None or await store.role(tx, self.conversation, self.by) is None:
-            raise Refused("not_found", what="conversation")
-        if room.kind == "direct":
-            raise Refused("direct_fixed")
-        return room
-
-    async def must_own(self, tx: Tx) -> None:
-        if await store.role(tx, self.conversation, self.by) != "owner":
-            raise Refused("forbidden")
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,8 +127,7 @@ class AddMember(_Logged):
         return (self.person,)
 
     async def run(self, tx: Tx) -> Effect[None]:
-        room = await self.room(tx)
-        await self.must_own(tx)
+        room = await room_to_change(tx, self.conversation, self.by, owner=True)
         if await store.is_member(tx, self.conversation, self.person):
             raise Refused("already_member")
         if room.members >= model.MEMBERS:
@@ -150,8 +151,7 @@ class RemoveMember(_Logged):
         return (self.person,)
 
     async def run(self, tx: Tx) -> Effect[None]:
-        room = await self.room(tx)
-        await self.must_own(tx)
+        room = await room_to_change(tx, self.conversation, self.by, owner=True)
         if not await store.dismiss(tx, self.conversation, self.person):
             raise Refused("not_found", what="member")
         return Effect(
@@ -171,7 +171,7 @@ class Leave(_Logged):
         return (self.by,)
 
     async def run(self, tx: Tx) -> Effect[None]:
-        room = await self.room(tx)
+        room = await room_to_change(tx, self.conversation, self.by)
         owned = await store.role(tx, self.conversation, self.by) == "owner"
         await store.dismiss(tx, self.conversation, self.by)
         heir = await store.hand_over(tx, self.conversation) if owned else None

@@ -245,17 +245,7 @@ class Chat:
 
     async def must_be_owner(self, person: UUID, conversation: UUID) -> None:
         """Raises Refused: not_found for who is no member, direct_fixed where nobody is, forbidden."""
-
-        async def work(tx: Tx) -> tuple[str | None, store.Room | None]:
-            return await store.role(tx, conversation, person), await store.room(tx, conversation)
-
-        role, room = await self._database.read(work)
-        if role is None or room is None:
-            raise Refused("not_found", what="conversation")
-        if room.kind == "direct":
-            raise Refused("direct_fixed")
-        if role != "owner":
-            raise Refused("forbidden")
+        await self._database.read(lambda tx: membership.room_to_change(tx, conversation, person, owner=True))
 
     async def _role(self, person: UUID, conversation: UUID) -> str | None:
         return await self._database.read(lambda tx: store.role(tx, conversation, person))

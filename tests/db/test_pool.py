@@ -263,17 +263,23 @@ async def test_a_full_pool_says_busy_and_serves_those_who_wait_long_enough(ledge
     await pool.stop()
 
 
-async def test_cancelled_work_is_rolled_back_and_gives_its_place_back(ledger: MigratedDatabase) -> None:
-    pool = Pool(ledger.dsn, size=1)
-    started = asyncio.Event()
+async def _under_way(pool: Pool) -> asyncio.Task[None]:
+    """A unit of work that has written and will not end by itself."""
+    written = asyncio.Event()
 
     async def work(tx: Tx) -> None:
         await tx.execute("INSERT INTO ledger (entry) VALUES (1)")
-        started.set()
+        written.set()
         await tx.execute("SELECT pg_sleep(60)")
 
     task = asyncio.create_task(pool.run(work))
-    await started.wait()
+    await written.wait()
+    return task
+
+
+async def test_cancelled_work_is_rolled_back_and_gives_its_place_back(ledger: MigratedDatabase) -> None:
+    pool = Pool(ledger.dsn, size=1)
+    task = await _under_way(pool)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
@@ -293,15 +299,7 @@ async def test_a_changed_schema_does_not_surface(ledger: MigratedDatabase) -> No
 
 async def test_stop_ends_units_under_way_and_refuses_later_ones(ledger: MigratedDatabase) -> None:
     pool = Pool(ledger.dsn, size=2)
-    started = asyncio.Event()
-
-    async def work(tx: Tx) -> None:
-        await tx.execute("INSERT INTO ledger (entry) VALUES (1)")
-        started.set()
-        await tx.execute("SELECT pg_sleep(60)")
-
-    task = asyncio.create_task(pool.run(work))
-    await started.wait()
+    task = await _under_way(pool)
     await pool.stop(timeout=0.1)
     with pytest.raises(Unavailable):
         await task

@@ -4,16 +4,9 @@ import { Refusal } from "../src/errors";
 import type { Me, SessionDocument } from "../src/protocol";
 import { Session, type Locks, type SharedStorage } from "../src/session";
 import { VirtualClock, settle } from "./support/clock";
+import { ME } from "./support/things";
 
-const THEA: Me = {
-  person: "0193a1b2-0000-7000-8000-000000000001",
-  number: 4,
-  name: "Thea",
-  email: "thea@example.org",
-  locale: "en",
-  zone: "UTC",
-  created_at: 1,
-};
+const THEA: Me = { ...ME, person: "0193a1b2-0000-7000-8000-000000000001" };
 const ANA: Me = { ...THEA, person: "0193a1b2-0000-7000-8000-000000000002", name: "Ana", email: "ana@example.org" };
 
 /** What the tabs of one browser share. */
