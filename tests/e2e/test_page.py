@@ -39,13 +39,13 @@ async def new_page(server: Any, browser: Browser) -> AsyncIterator[NewPage]:
     """Makes pages of separate people; afterwards none of them has logged an error of its own making."""
     complaints: list[str] = []
 
-    async def make(**options: Any) -> Page:
+    async def make(address: str = "", **options: Any) -> Page:
         context = await browser.new_context(**options)
         page = await context.new_page()
         page.set_default_timeout(PATIENCE)
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
-        await page.goto(server.address)
+        await page.goto(address or server.address)
         return page
 
     yield make
@@ -232,6 +232,15 @@ async def test_the_keyboard_is_enough(new_page: NewPage, account: Account) -> No
     await expect(page.get_by_role("textbox", name="Message")).to_be_focused(timeout=PATIENCE)
     await page.keyboard.type("Typed without a mouse")
     await page.keyboard.press("Enter")
+    await expect(page.locator("article[data-state='sent']")).to_have_count(1, timeout=PATIENCE)
+
+
+async def test_the_page_works_over_tls(server: Any, new_page: NewPage, account: Account) -> None:
+    await account("Bob")
+    page = await new_page(server.secure_address, ignore_https_errors=True)
+    await sign_up(page, "Ada")
+    await begin_direct(page, "bob@example.org")
+    await say(page, "sealed")
     await expect(page.locator("article[data-state='sent']")).to_have_count(1, timeout=PATIENCE)
 
 
