@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -21,7 +22,8 @@ WAITING = 32
 
 
 def _yield_to_the_loop() -> None:
-    if hasattr(os, "setpriority"):
+    # Elsewhere a thread has no priority of its own among processes.
+    if sys.platform == "linux":
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 10)
 
 
