@@ -204,7 +204,6 @@ class Command:
     rule: Rule
     params: type | None = None
     cost: float = 1.0
-    summary: str = ""
 
 
 class Gateway(Protocol):

@@ -5,6 +5,7 @@ Texts for people are rendered from code and parameters by whoever shows them (ga
 
 from __future__ import annotations
 
+import string
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -79,6 +80,7 @@ class ChironError(Exception):
 
     @property
     def row(self) -> Code:
+        """What the code means."""
         return CODES[self.code]
 
     def __str__(self) -> str:
@@ -106,6 +108,4 @@ class SetupError(Exception):
 
 
 def _places(text: str) -> list[str]:
-    import string
-
     return [name for _, name, _, _ in string.Formatter().parse(text) if name]
