@@ -44,6 +44,6 @@ async def patiently(
             if waited + pause > seconds:
                 raise
             if attempt == 1:
-                report(f"{error} Trying again for {seconds:.0f} s…")
+                report(f"{str(error).rstrip('.')}; trying again for {seconds:.0f} s")
             waited += pause
         await sleep(pause)

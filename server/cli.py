@@ -146,7 +146,8 @@ def migrate(
     from chiron.server.supervisor import database_of
 
     async def work() -> None:
-        async with database_of(data_dir or config.default_data_dir(), database, report=_progress) as dsn:
+        folder = data_dir or config.default_data_dir()
+        async with database_of(folder, database, make=not status, report=_progress) as dsn:
             if status:
                 table = Table("migration", "state")
                 for row in await migrations.status(dsn):
@@ -155,9 +156,9 @@ def migrate(
                 return
             applied = await migrations.migrate(dsn)
             for name in applied:
-                print(f"applied {name}")
+                print(f"Applied {name}.")
             if not applied:
-                print("the database is up to date")
+                print("The database is up to date.")
 
     asyncio.run(work())
 

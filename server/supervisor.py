@@ -326,14 +326,16 @@ def _address(sock: socket.socket, secure: bool) -> str:
 
 
 @contextlib.asynccontextmanager
-async def database_of(folder: Path, database: str | None, *, report: Report) -> AsyncIterator[str]:
+async def database_of(folder: Path, database: str | None, *, make: bool = True, report: Report) -> AsyncIterator[str]:
     """Address of the database of a data folder, for a command beside the server: of the given one, of the embedded one
-    that runs, or of one that is started for the while. Raises SetupError."""
+    that runs, or of one that is started for the while, and made where `make` allows it. Raises SetupError."""
     if database is None:
         database = running_dsn(folder)
     if database is not None:
         yield database
         return
+    if not make and not (folder / "postgresql").exists():
+        raise SetupError(f"There is no database in {folder} yet; `chiron serve` makes one.")
     with _locked(folder):
         postgres = EmbeddedPostgres(folder, await PostgresBinaries.bundled(report=report), report=report)
         try:

@@ -69,6 +69,10 @@ class Server:
             await until(ready, lambda: f"the server is not ready\n{self.tail()}")
         self.remember()
 
+    async def until_said(self, words: str) -> None:
+        """Wait until the log, which holds all that the command says, has these words."""
+        await until(lambda: words in self.tail(), lambda: f"it has not said {words!r}\n{self.tail()}")
+
     def remember(self) -> None:
         """Know the processes of this server also once their parents are dead."""
         if self.process is not None and self.process.returncode is None:

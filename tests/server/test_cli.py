@@ -1,0 +1,292 @@
+"""The command line as people and scripts meet it: what it says, and what it ends with."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import socket
+import sys
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from serving import CHIRON, DEADLINE, Server, servers
+
+from chiron import __version__
+from chiron.client import Api, demo
+
+PASSWORD = "correct horse battery staple"
+COMMANDS = ["serve", "migrate", "demo", "chat"]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    status: int
+    output: str
+    """Standard output."""
+    said: str
+    """Standard error."""
+
+
+async def chiron(*arguments: str, given: str = "", **environment: str) -> Outcome:
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("CHIRON_")}
+    process = await asyncio.create_subprocess_exec(
+        *(CHIRON, *arguments),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env={**clean, "COLUMNS": "120", "NO_COLOR": "1", **environment},
+    )
+    async with asyncio.timeout(DEADLINE):
+        output, said = await process.communicate(given.encode())
+    assert process.returncode is not None
+    outcome = Outcome(process.returncode, output.decode(), said.decode())
+    assert "Traceback" not in outcome.said
+    return outcome
+
+
+def nobody() -> str:
+    """An address where nothing listens."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return f"http://127.0.0.1:{probe.getsockname()[1]}"
+
+
+# --- what every command has -------------------------------------------------------------------------------------------
+
+
+async def test_help_names_the_commands_and_the_exit_statuses() -> None:
+    outcome = await chiron("--help")
+    assert outcome.status == 0
+    for name in COMMANDS:
+        assert re.search(rf"\b{name}\b", outcome.output)
+    for status in ("0 done", "1 the server said no", "2 wrong arguments", "69 a server cannot be reached"):
+        assert status in " ".join(outcome.output.split())
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+async def test_every_command_and_option_is_explained(name: str) -> None:
+    outcome = await chiron(name, "-h")
+    assert outcome.status == 0
+    assert f"Usage: chiron {name}" in outcome.output
+    options = re.findall(r"^│ +\*? *(--[a-z-]+)(.*)│$", outcome.output, flags=re.MULTILINE)
+    assert options
+    for option, explanation in options:
+        assert re.search(r"[a-z]+ [a-z]+", explanation), f"{option} is not explained"
+
+
+async def test_the_version_is_that_of_the_package() -> None:
+    outcome = await chiron("--version")
+    assert (outcome.status, outcome.output) == (0, f"chiron {__version__}\n")
+
+
+async def test_the_package_runs_as_a_module_too() -> None:
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "chiron.server.cli", "--version"), stdout=asyncio.subprocess.PIPE
+    )
+    output, _ = await process.communicate()
+    assert output.decode() == f"chiron {__version__}\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["fly"], "No such command 'fly'"),
+        (["serve", "--no-such-option"], "No such option: --no-such-option"),
+        (["serve", "--port", "65536"], "less than or equal to 65535"),
+        (["serve", "--plain", "8080"], "'8080' is not an address; write HOST:PORT, such as 127.0.0.1:8080."),
+        (["serve", "--plain", "[::1:8080"], "is not an address"),
+        (["serve", "--tls-cert", "/tmp/chain.pem"], "Give both --tls-cert and --tls-key, or neither."),
+        (["serve", "--log-level", "loud"], "'loud' is not one of"),
+        (["demo", "--ca", "/no/such/file"], "does not exist"),
+        (["demo", "--server", "ftp://example.org"], "is not a server's address"),
+        (["chat", "--email", "ada@example.org", "--server", "http://"], "is not a server's address"),
+    ],
+)
+async def test_wrong_arguments_are_2(arguments: list[str], complaint: str) -> None:
+    outcome = await chiron(*arguments)
+    assert outcome.status == 2
+    # Rich breaks lines and frames them.
+    assert complaint in " ".join(re.sub(r"[│╭╮╰╯─]", " ", outcome.said).split())
+
+
+async def test_a_file_that_is_no_authority_is_2(tmp_path: Path) -> None:
+    junk = tmp_path / "junk.pem"
+    junk.write_text("no certificate")
+    outcome = await chiron("demo", "--server", "https://localhost:1", "--ca", str(junk))
+    assert outcome.status == 2
+    assert "holds no PEM certificate" in " ".join(re.sub(r"[│╭╮╰╯─]", " ", outcome.said).split())
+
+
+async def test_a_folder_that_cannot_be_made_is_73(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    outcome = await chiron("serve", "--data-dir", str(tmp_path / "file" / "data"))
+    assert outcome.status == 73
+    assert outcome.said == f"chiron: {tmp_path}/file/data cannot be made: Not a directory.\n"
+
+
+async def test_what_was_not_foreseen_is_71_and_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "keys.json").mkdir(mode=0o700)
+    outcome = await chiron("serve", "--data-dir", str(tmp_path))
+    assert outcome.status in (71, 78)
+    assert outcome.said.startswith("chiron: ")
+    assert "Is a directory" in outcome.said
+
+
+# --- migrate ----------------------------------------------------------------------------------------------------------
+
+
+async def test_migrate_makes_and_upgrades_the_database_of_a_folder(new_server: Callable[[], Server]) -> None:
+    server = new_server()
+    nothing_yet = await chiron("migrate", "--status", "--data-dir", str(server.data))
+    assert nothing_yet.status == 78
+    assert f"There is no database in {server.data} yet" in nothing_yet.said
+    assert not server.data.exists()
+
+    made = await chiron("migrate", "--data-dir", str(server.data))
+    assert (made.status, made.output) == (0, "Applied 0001_spine.sql.\n")
+    again = await chiron("migrate", "--data-dir", str(server.data))
+    assert (again.status, again.output) == (0, "The database is up to date.\n")
+    state = await chiron("migrate", "--status", "--data-dir", str(server.data))
+    assert state.status == 0
+    assert re.search(r"0001_spine\.sql .*applied", state.output)
+    assert server.postmaster() is None, "PostgreSQL is stopped again"
+
+
+async def test_migrate_beside_a_running_server_leaves_it_alone(server: Server) -> None:
+    postmaster = server.postmaster()
+    state = await chiron("migrate", "--status", "--data-dir", str(server.data))
+    assert re.search(r"0001_spine\.sql .*applied", state.output)
+    assert (await chiron("migrate", "--data-dir", str(server.data))).output == "The database is up to date.\n"
+    assert server.postmaster() == postmaster
+    await server.until_ready()
+
+
+async def test_migrate_says_what_is_to_be_applied_to_a_database_of_ones_own(bare_database: str) -> None:
+    state = await chiron("migrate", "--status", CHIRON_DATABASE=bare_database)
+    assert re.search(r"0001_spine\.sql .*to be applied", state.output)
+    assert (await chiron("migrate", CHIRON_DATABASE=bare_database)).output == "Applied 0001_spine.sql.\n"
+
+
+async def test_migrate_without_a_database_is_69() -> None:
+    address = nobody().replace("http://", "postgresql://chiron:hunter2@")
+    outcome = await chiron("migrate", "--database", address)
+    assert outcome.status == 69
+    assert outcome.said.startswith("chiron: PostgreSQL at 127.0.0.1:")
+    assert "hunter2" not in outcome.said
+
+
+# --- demo and chat ----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+async def open_server() -> AsyncIterator[Server]:
+    """One server for all that do it no harm; each test has people of its own."""
+    async with servers() as make:
+        server = make()
+        await server.start()
+        yield server
+
+
+async def test_demo_makes_a_community_once(open_server: Server) -> None:
+    for _ in range(2):
+        outcome = await chiron("demo", "--server", open_server.address)
+        assert outcome.status == 0, outcome.said
+        assert demo.PASSWORD in outcome.said
+        for email, name in demo.PEOPLE.items():
+            assert re.search(rf"{email} +{name}", outcome.said)
+    ada = Api(open_server.address)
+    await ada.log_in(demo.ADA, demo.PASSWORD)
+    conversations = (await ada.conversations())["items"]
+    assert len(conversations) == 3
+    assert sorted(c["ordinal"] for c in conversations) == [3, 4, 4]
+    await ada.close()
+
+
+async def test_serve_with_demo_prints_the_logins_also_when_they_exist(new_server: Callable[[], Server]) -> None:
+    server = new_server()
+    for _ in range(2):
+        server.log.unlink(missing_ok=True)
+        await server.start("--demo")
+        await server.until_said("Demo logins")
+        await server.until_said(demo.SOPHIE)
+        assert await server.stop() == 0
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+async def test_demo_without_a_server_is_69(scheme: str) -> None:
+    address = nobody().replace("http", scheme)
+    outcome = await chiron("demo", "--server", address)
+    assert outcome.status == 69
+    assert f"chiron: {address} does not answer" in outcome.said
+    assert "Is the server running? `chiron serve` starts one." in outcome.said
+
+
+async def test_demo_with_tls_needs_the_authority(open_server: Server) -> None:
+    assert (
+        await chiron("demo", "--server", open_server.secure_address, "--ca", str(open_server.authority))
+    ).status == 0
+    stranger = await chiron("demo", "--server", open_server.secure_address)
+    assert stranger.status == 69
+    assert "CERTIFICATE_VERIFY_FAILED" in stranger.said
+
+
+async def test_chat_registers_and_sends_what_it_is_given(open_server: Server) -> None:
+    environment = {"CHIRON_SERVER": open_server.address, "CHIRON_PASSWORD": PASSWORD}
+    bob = await chiron("chat", "--email", "bob@example.org", "--register", "Bob", **environment)
+    assert (bob.status, bob.output) == (
+        0,
+        "No conversations yet. /direct EMAIL begins one; /help lists what there is.\n",
+    )
+    ada = await chiron(
+        *("chat", "bob@example.org", "--email", "ada@example.org", "--register", "Ada"), given="Hello\n", **environment
+    )
+    assert (ada.status, ada.said) == (0, "")
+    heard = await chiron("chat", "ada@example.org", CHIRON_EMAIL="bob@example.org", **environment)
+    assert heard.status == 0
+    assert re.fullmatch(r"── Ada ──\n\d\d:\d\d Ada: Hello\n", heard.output)
+
+
+async def test_chat_with_a_wrong_password_is_1(open_server: Server) -> None:
+    outcome = await chiron(
+        *("chat", "--email", "ada@example.org", "--server", open_server.address), CHIRON_PASSWORD="a wrong password"
+    )
+    assert (outcome.status, outcome.said) == (1, "chiron: E-mail address or password is wrong.\n")
+
+
+async def test_chat_with_somebody_who_is_not_here_is_1(open_server: Server) -> None:
+    environment = {"CHIRON_SERVER": open_server.address, "CHIRON_PASSWORD": PASSWORD}
+    outcome = await chiron(
+        *("chat", "nobody@example.org", "--email", "cy@example.org", "--register", "Cy"), **environment
+    )
+    assert (outcome.status, outcome.said) == (1, "! Nobody here has the address nobody@example.org.\n")
+
+
+async def test_a_line_that_cannot_be_carried_out_makes_chat_end_with_1(open_server: Server) -> None:
+    environment = {"CHIRON_SERVER": open_server.address, "CHIRON_PASSWORD": PASSWORD}
+    outcome = await chiron(
+        *("chat", "--email", "dee@example.org", "--register", "Dee"), given="to nobody\n/quit\n", **environment
+    )
+    assert outcome.status == 1
+    assert outcome.output.endswith("Open a conversation first: /list, /open N or /direct EMAIL.\n")
+
+
+async def test_chat_waits_for_a_server_that_is_starting(new_server: Callable[[], Server]) -> None:
+    server = new_server()
+    process = await asyncio.create_subprocess_exec(
+        *(CHIRON, "chat", "--email", "ada@example.org", "--register", "Ada", "--server", server.address),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env={**os.environ, "CHIRON_PASSWORD": PASSWORD},
+    )
+    assert process.stderr is not None
+    said = (await process.stderr.readline()).decode()
+    assert said.startswith(f"  {server.address} does not answer")
+    assert said.endswith("; trying again for 30 s\n")
+    await server.start()
+    output, _ = await process.communicate()
+    assert process.returncode == 0
+    assert output.decode().startswith("No conversations yet.")
