@@ -29,7 +29,8 @@ def decode_json(data: bytes, type: type) -> Any:
     try:
         value: Any = msgspec.json.decode(data, type=type)
         if b"\\u0000" in data:
-            _refuse_nul(msgspec.json.decode(data), "")
+            # Only what is used: what is unknown was skipped, may be large, and is read by nobody.
+            _refuse_nul(msgspec.to_builtins(value, builtin_types=(msgspec.Raw,)), "")
     except msgspec.ValidationError as error:
         _refuse(error)
     except (msgspec.DecodeError, UnicodeDecodeError):

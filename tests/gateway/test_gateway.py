@@ -111,6 +111,11 @@ async def test_a_body_that_does_not_fit_is_named(house: Any, body: Any, field: s
     assert answer.json["title"].startswith(f"{field}: ")
 
 
+async def test_nul_in_what_is_not_known_is_skipped_with_it(house: Any) -> None:
+    answer = await house([post()]).ask("POST", "/v1/people", json={"name": "Ada", "more": [0, {"\0": "\0"}]})
+    assert (answer.status, answer.json["name"]) == (200, "Ada")
+
+
 async def test_an_escaped_backslash_before_u0000_is_no_nul(house: Any) -> None:
     answer = await house([post()]).ask("POST", "/v1/people", json={"name": "a\\u0000"})
     assert answer.json["name"] == "a\\u0000"
