@@ -20,6 +20,8 @@ from chiron.server.platform import base64url
 from chiron.server.ports import Ids
 
 ACCESS_SECONDS = 600
+VERSION = 1
+"""Of what the claims mean; the verifier accepts this one alone."""
 CLIENT = "chiron"
 """`client_id` of the tokens that people get by signing in here (RFC 9068 §2.2)."""
 
@@ -74,6 +76,7 @@ class AccessTokens:
             "jti": str(self._ids.new()),
             "sid": str(login),
             "client_id": CLIENT,
+            "version": VERSION,
         }
         return self._sign(msgspec.json.encode(claims))
 

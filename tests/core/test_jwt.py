@@ -22,6 +22,7 @@ CLAIMS: dict[str, Any] = {
     "jti": "j",
     "sid": "0193a1b2-0000-7000-8000-000000000002",
     "client_id": "web",
+    "version": 1,
 }
 
 

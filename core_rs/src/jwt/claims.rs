@@ -1,4 +1,4 @@
-//! What a token says (RFC 7519 §4.1, RFC 9068 §2.2, and our own `sid`, the login).
+//! What a token says (RFC 7519 §4.1, RFC 9068 §2.2, and our own `sid`, the login, and `version`).
 use super::{
     TokenError,
     compact::{find, members},
@@ -6,6 +6,9 @@ use super::{
 
 /// Claims that a token may have, others than ours included.
 pub(super) const MOST_CLAIMS: usize = 32;
+
+/// Of what the claims mean. A token of another version is refused, whoever signed it.
+const VERSION: u64 = 1;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Claims {
@@ -32,6 +35,9 @@ impl Claims {
         let optional_time =
             |name| find(&members, name).map(|value| value.integer().ok_or(TokenError::Claim(name))).transpose();
         let time = |name| optional_time(name)?.ok_or(TokenError::Claim(name));
+        if find(&members, "version").and_then(|value| value.integer()) != Some(VERSION) {
+            return Err(TokenError::Claim("version"));
+        }
         Ok(Self {
             iss: string("iss")?,
             sub: string("sub")?,

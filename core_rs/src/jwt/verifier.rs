@@ -164,7 +164,7 @@ mod tests {
     fn claims() -> Value {
         json!({
             "iss": "https://chiron.test", "sub": "p", "aud": "chiron", "exp": NOW as u64 + 600, "iat": NOW as u64,
-            "jti": "j", "sid": "s", "client_id": "web",
+            "jti": "j", "sid": "s", "client_id": "web", "version": 1,
         })
     }
 
@@ -312,7 +312,7 @@ mod tests {
 
     #[test]
     fn claims_are_all_there_once_and_of_their_type() {
-        for name in ["iss", "sub", "aud", "exp", "iat", "jti", "sid", "client_id"] {
+        for name in ["iss", "sub", "aud", "exp", "iat", "jti", "sid", "client_id", "version"] {
             let mut without = claims();
             without.as_object_mut().unwrap().remove(name);
             assert_eq!(refused(&sealed(HEADER, &without.to_string())), TokenError::Claim(name));
@@ -322,6 +322,7 @@ mod tests {
             }
         }
         assert_eq!(refused(&sealed(HEADER, &changed("nbf", json!("0")).to_string())), TokenError::Claim("nbf"));
+        assert_eq!(refused(&sealed(HEADER, &changed("version", json!(2)).to_string())), TokenError::Claim("version"));
         let twice = claims().to_string().replacen('{', r#"{"sub":"other","#, 1);
         let escaped = claims().to_string().replacen('{', r#"{"\u0073ub":"other","#, 1);
         for body in ["", "1", "[]", "{", "{}{}", &twice, &escaped] {
