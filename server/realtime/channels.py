@@ -174,9 +174,15 @@ class Channels:
         return view, *resume(view, self._epoch, epoch, after)
 
     async def follow(self, link: int, principal: Principal, view: ChannelView, after: int) -> None:
-        """Attach the personal channel of a link that `look` saw complete; catches up with what came since."""
-        held = self._hold(link, principal, Channel("person", principal.person), 0)
-        self._enter(held, view, after)
+        """Attach the personal channel of a link that `look` saw complete; catches up with what came since.
+
+        Nothing is done where the client has attached it itself, behind `connect`, or where the link is gone.
+        """
+        try:
+            held = self._hold(link, principal, Channel("person", principal.person), 0)
+            self._enter(held, view, after)
+        except Refused:
+            return
         await self._refill(held, after)
 
     async def refill(self, link: int, number: int, generation: int, after: int) -> None:

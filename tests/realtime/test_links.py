@@ -151,6 +151,41 @@ def test_connect_is_refused_with_an_error_and_a_close(simulate: Simulation, spoi
     simulate(scenario)
 
 
+def in_one_go(*messages: Any) -> bytes:
+    """Records of a pull link, in the bytes of one read."""
+    encoded = [message if isinstance(message, bytes) else json.dumps(message).encode() for message in messages]
+    return b"".join((len(record) | 1 << 14).to_bytes(2, "big") + record for record in encoded)
+
+
+@pytest.mark.parametrize(("broken", "code"), [(b"\xff", 1007), (b"[]", 1002), (b"[" + b"{}," * 64 + b"{}]", 1002)])
+def test_what_breaks_the_protocol_behind_connect_ends_the_link(simulate: Simulation, broken: bytes, code: int) -> None:
+    async def scenario(world: World) -> None:
+        peer = world.peer()
+        connect = {"op": "connect", "id": 1, "token": world.tokens.issue(world.person("ada"))}
+        peer.feed(in_one_go(connect, broken))
+        await world.settle()
+        assert world.ended(peer) == code
+        assert len(world.links) == 0
+
+    simulate(scenario)
+
+
+def test_ones_own_channel_can_be_attached_right_behind_connect(simulate: Simulation) -> None:
+    async def scenario(world: World) -> None:
+        peer, ada = world.peer(), world.person("ada")
+        connect = {"op": "connect", "id": 1, "token": world.tokens.issue(ada)}
+        attach = {"op": "attach", "id": 2, "channel": f"person:{ada}", "gen": 5}
+        peer.feed(in_one_go(connect, attach))
+        attached = await peer.until(lambda frame: frame.get("id") == 2)
+        assert (attached["outcome"], attached["gen"]) == ("complete", 5)
+        room = world.people.rooms[ada]
+        world.people.append(room, ada, kind="membership.added")
+        await world.settle()
+        assert peer.offsets(room.number) == [1]
+
+    simulate(scenario)
+
+
 def test_a_second_connect_is_refused_and_the_link_goes_on(simulate: Simulation) -> None:
     async def scenario(world: World) -> None:
         peer = await world.joined("ada")
