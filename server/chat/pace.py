@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Mapping
+from collections import Counter
+from collections.abc import Awaitable, Callable, Hashable, Mapping
 from typing import Generic, TypeVar
 
 import structlog
@@ -23,6 +24,9 @@ class Pace(Generic[K, V]):
 
     `deliver` gets at most `most` keys at a time and returns what it could not do now, which comes again, as does
     everything when it raises `Unavailable` or `Unknown`. `merge(older, newer)` makes one value of two.
+
+    Of the keys that `owner` gives to one, at most `each` wait: who floods then neither fills the memory nor keeps the
+    keys of others waiting.
     """
 
     def __init__(
@@ -35,6 +39,8 @@ class Pace(Generic[K, V]):
         period: float = 1.0,
         gather: float = 0.05,
         most: int = 500,
+        owner: Callable[[K], Hashable] | None = None,
+        each: int = 1_024,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._name = name
@@ -44,6 +50,10 @@ class Pace(Generic[K, V]):
         self._period = period
         self._gather = gather
         self._most = most
+        self._owner = owner
+        self._each = each
+        self._owned: Counter[Hashable] = Counter()
+        """Waiting keys by owner."""
         self._sleep = sleep
         self._waiting: dict[K, V] = {}
         self._rests: dict[K, float] = {}
@@ -53,7 +63,13 @@ class Pace(Generic[K, V]):
         self._turn: asyncio.Task[None] | None = None
 
     def put(self, key: K, value: V) -> None:
-        self._waiting[key] = self._merge(self._waiting[key], value) if key in self._waiting else value
+        """Raises Unavailable busy when too many keys of its owner wait."""
+        if key in self._waiting:
+            self._waiting[key] = self._merge(self._waiting[key], value)
+        elif self._owner is not None and self._owned[self._owner(key)] >= self._each:
+            raise Unavailable("busy", retry_after=self._period)
+        else:
+            self._enter(key, value)
         self._arrived.set()
 
     async def start(self) -> None:
@@ -98,7 +114,7 @@ class Pace(Generic[K, V]):
 
     async def _hand_on(self, keys: list[K]) -> bool:
         """Whether anything came back."""
-        values = {key: self._waiting.pop(key) for key in keys}
+        values = {key: self._leave(key) for key in keys}
         try:
             back = await self._deliver(values)
         except (Unavailable, Unknown) as error:
@@ -108,6 +124,21 @@ class Pace(Generic[K, V]):
             log.exception("pace.lost", name=self._name, keys=len(values))
             return False
         for key, value in back.items():
-            newer = self._waiting.get(key)
-            self._waiting[key] = value if newer is None else self._merge(value, newer)
+            if key in self._waiting:
+                self._waiting[key] = self._merge(value, self._waiting[key])
+            else:
+                self._enter(key, value)
         return bool(back)
+
+    def _enter(self, key: K, value: V) -> None:
+        self._waiting[key] = value
+        if self._owner is not None:
+            self._owned[self._owner(key)] += 1
+
+    def _leave(self, key: K) -> V:
+        if self._owner is not None:
+            owner = self._owner(key)
+            self._owned[owner] -= 1
+            if not self._owned[owner]:
+                del self._owned[owner]
+        return self._waiting.pop(key)

@@ -37,10 +37,13 @@ class Watermarks:
         self._database = database
         self._publisher = publisher
         self._changed = changed
-        self._pace = Pace[Key, Mark]("watermarks", clock, self._write, _higher, sleep=sleep)
+        self._pace = Pace[Key, Mark]("watermarks", clock, self._write, _higher, owner=_person, sleep=sleep)
 
     def note(self, conversation: UUID, person: UUID, received: int | None, read: int | None) -> None:
-        """What a device says. Reading implies receiving; what is beyond the head is taken as the head."""
+        """What a device says. Reading implies receiving; what is beyond the head is taken as the head.
+
+        Raises Unavailable busy to somebody who marks faster than is written.
+        """
         self._pace.put((conversation, person), (max(received or 0, read or 0), read or 0))
 
     async def start(self) -> None:
@@ -70,6 +73,10 @@ class Watermarks:
 
 async def _not_known(_: Tx) -> list[Row] | None:
     return None
+
+
+def _person(key: Key) -> UUID:
+    return key[1]
 
 
 def _higher(older: Mark, newer: Mark) -> Mark:

@@ -6,7 +6,9 @@ import asyncio
 import itertools
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -52,11 +54,11 @@ async def settle() -> None:
 class Desk:
     """Keeps what it is handed, with the time; may be told to refuse."""
 
-    def __init__(self, timeline: Timeline, **options: float) -> None:
+    def __init__(self, timeline: Timeline, **options: Any) -> None:
         self.timeline = timeline
         self.handed: list[tuple[float, dict[str, int]]] = []
         self.answer: Mapping[str, int] | Exception = {}
-        self.pace = Pace[str, int]("test", timeline, self.deliver, max, sleep=timeline.sleep, **options)  # type: ignore[arg-type]
+        self.pace = Pace[str, int]("test", timeline, self.deliver, max, sleep=timeline.sleep, **options)
 
     async def deliver(self, values: Mapping[str, int]) -> Mapping[str, int]:
         if isinstance(self.answer, Exception):
@@ -154,3 +156,36 @@ async def test_every_key_ends_at_its_highest_and_rests_in_between(puts: list[tup
         times = [time for time, values in desk.handed if key in values]
         assert max(values[key] for _, values in desk.handed if key in values) == value
         assert all(later - earlier >= 1.0 - 1e-6 for earlier, later in itertools.pairwise(times))
+
+
+async def test_who_puts_too_many_keys_is_told_to_wait_and_others_are_not() -> None:
+    desk = Desk(timeline := Timeline(), owner=lambda key: key[0], each=2)
+    desk.pace.put("a1", 1)
+    desk.pace.put("a2", 1)
+    with pytest.raises(Unavailable, match="busy"):
+        desk.pace.put("a3", 1)
+    desk.pace.put("a2", 2)
+    desk.pace.put("b1", 1)
+    await desk.pace.start()
+    await timeline.advance(0.1)
+    assert desk.handed == [(0.05, {"a1": 1, "a2": 2, "b1": 1})]
+    desk.pace.put("a3", 1)
+    desk.pace.put("a4", 1)
+    with pytest.raises(Unavailable):
+        desk.pace.put("a5", 1)
+    await desk.pace.stop()
+    assert desk.handed[-1][1] == {"a3": 1, "a4": 1}
+
+
+async def test_what_came_back_still_counts() -> None:
+    desk = Desk(timeline := Timeline(), owner=lambda key: key[0], each=2)
+    await desk.pace.start()
+    desk.answer = Unavailable("unavailable")
+    desk.pace.put("a1", 1)
+    desk.pace.put("a2", 1)
+    await timeline.advance(0.1)
+    with pytest.raises(Unavailable):
+        desk.pace.put("a3", 1)
+    desk.answer = {}
+    await desk.pace.stop()
+    desk.pace.put("a3", 1)
