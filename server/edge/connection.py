@@ -113,6 +113,7 @@ class TcpConnection(asyncio.BufferedProtocol):
         "_postponed",
         "_reading",
         "_refusing",
+        "_resting",
         "_secure",
         "_service",
         "_task",
@@ -149,6 +150,7 @@ class TcpConnection(asyncio.BufferedProtocol):
         self._holding = False
         self._lingers = True
         self._reading = True
+        self._resting = False
         self._was_link = False
         self._address = ""
         self.id = 0
@@ -178,6 +180,8 @@ class TcpConnection(asyncio.BufferedProtocol):
         return self._engine.receive_buffer
 
     def buffer_updated(self, nbytes: int) -> None:
+        if nbytes == len(self._engine.receive_buffer):
+            self._rest()
         if self._phase is Phase.LINGERING:
             return
         engine = self._engine
@@ -488,10 +492,27 @@ class TcpConnection(asyncio.BufferedProtocol):
         self._holding = True
         self._set_reading(False)
 
+    def _rest(self) -> None:
+        """Read no more in this turn of the loop: the others have one first.
+
+        A full buffer says that there is more, and libuv would take up to 32 of them in a row (uv__read in stream.c).
+        """
+        if self._reading and not self._resting and not self._transport.is_closing():
+            self._resting = True
+            self._transport.pause_reading()
+            self._engine.loop.call_soon(self._read_on)
+
+    def _read_on(self) -> None:
+        self._resting = False
+        if self._reading and not self._transport.is_closing():
+            self._transport.resume_reading()
+
     def _set_reading(self, reading: bool) -> None:
         if reading is self._reading or self._transport.is_closing():
             return
         self._reading = reading
+        if self._resting:
+            return
         if reading:
             self._transport.resume_reading()
         else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+from collections import Counter
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -516,5 +517,37 @@ def test_a_panic_is_reported_once_and_ends_every_connection(run: Run, edge: Any)
             assert await client.rest() == b""
             assert await other.rest() == b""
             assert [type(error).__name__ for error in house.poisoned] == ["PanicException"]
+
+    run(main())
+
+
+@both
+def test_who_floods_gets_one_read_in_each_turn_of_the_loop(run: Run, edge: Any, secure: bool) -> None:
+    async def main() -> None:
+        async with edge(secure=secure, mode="message") as house, house.client() as client:
+            assert await client.upgrade() == 101
+            await house.links.until(lambda: bool(house.links.open))
+            (link,) = house.links.open
+            loop, turn, sizes = asyncio.get_running_loop(), 0, Counter[int]()
+
+            def count() -> None:
+                nonlocal turn
+                turn += 1
+                ticking.append(loop.call_soon(count))
+
+            ticking = [loop.call_soon(count)]
+            keep = house.links.received
+
+            def received(link: int, events: Any) -> None:
+                sizes[turn] += sum(len(event.data) for event in events)
+                keep(link, events)
+
+            house.links.received = received
+            flood = masked(2, bytes(1000)) * 3000
+            client.send(flood)
+            await house.links.until(lambda: len(house.links.events[link]) == 3000)
+            ticking[-1].cancel()
+            # What a read completes may have begun in the one before.
+            assert max(sizes.values()) < len(house.engine.receive_buffer) + 1000
 
     run(main())
