@@ -81,6 +81,7 @@ class Link:
 
     async def __aexit__(self, *_: object) -> None:
         assert self._running is not None
+        self._status = lambda _word: None  # whoever leaves knows
         tasks = [task for task in (self._running, self._refreshing) if task]
         for task in tasks:
             task.cancel()

@@ -60,6 +60,7 @@ class Terminal:
         self._listener: asyncio.Task[None] | None = None
         self._sending: set[asyncio.Future[frames.Ack]] = set()
         self._failures = 0
+        self._leaving = False
         self._commands: dict[str, Callable[[str], Awaitable[None]]] = {
             "list": self._list,
             "open": self._open_listed,
@@ -73,7 +74,7 @@ class Terminal:
 
     @property
     def prompt(self) -> str:
-        return f"{_title(self._open)}> " if self._open else "> "
+        return f"[{_title(self._open)}] " if self._open else "> "
 
     async def start(self, who: str | None) -> None:
         """Show where to begin: the conversation with `who`, or the list."""
@@ -137,14 +138,14 @@ class Terminal:
         text = text.encode(errors="replace").decode()
         future = self._link.post(f"conv:{self._open['id']}", "text", {"text": text})
         self._sending.add(future)
-        future.add_done_callback(self._sent)
+        future.add_done_callback(lambda done: self._sent(done, text))
 
-    def _sent(self, future: asyncio.Future[frames.Ack]) -> None:
+    def _sent(self, future: asyncio.Future[frames.Ack], text: str) -> None:
         self._sending.discard(future)
         if future.cancelled():
             return
         if (error := future.exception()) is not None:
-            self._fail(f"! not sent: {error}")
+            self._fail(f"! not sent: {_preview(text)}: {error}")
 
     async def _help(self, _rest: str) -> None:
         self._show(HELP)
@@ -203,10 +204,12 @@ class Terminal:
         if self._open is None:
             self._fail("Open a group first.")
             return
-        left = self._open
-        await self._api.leave(left["id"])
-        if self._open is left:
-            self._close()
+        left, self._leaving = self._open, True
+        try:
+            await self._api.leave(left["id"])
+        finally:
+            self._leaving = False
+        self._close()
         self._show(f"You left {_title(left)}.")
 
     async def _members(self, _rest: str) -> None:
@@ -250,7 +253,8 @@ class Terminal:
                         self._record(_plain(record))
                         self._link.mark(channel, received=record.offset, read=record.offset)
                     case events.Left(_, reason):
-                        self._show("You were removed." if reason == "removed" else "This conversation is gone.")
+                        if not self._leaving:
+                            self._show("You were removed." if reason == "removed" else "This conversation is gone.")
                         self._open = None
                         return
                     case events.Forgotten(restored=True):
@@ -311,11 +315,10 @@ class Terminal:
                 self._know(await self._api.conversation(id))
             except (NotReachable, ServerRefused):
                 return
-        text = one_line(last["text"])
         author = self._names.get(last["author"])
         title = self._titles[id]
         place = f"{title}, {one_line(author)}" if author and one_line(author) != title else title
-        self._show(f"  ({place}: {text[:PREVIEW]}{'…' if len(text) > PREVIEW else ''})")
+        self._show(f"  ({place}: {_preview(last['text'])})")
 
     # Names.
 
@@ -383,10 +386,10 @@ async def _interactive(api: Api, who: str | None, report: Print) -> int:
     from prompt_toolkit import PromptSession
     from prompt_toolkit.patch_stdout import patch_stdout
 
-    words = {"online": "— connected —", "offline": "— connection lost; what you write is sent when it is back —"}
-    session: PromptSession[str] = PromptSession()
+    # A line that was entered gives way to the record that it becomes.
+    session: PromptSession[str] = PromptSession(erase_when_done=True)
     with patch_stdout():
-        async with Link(api, device="chiron chat", status=lambda word: print(words[word])) as link:
+        async with Link(api, device="chiron chat", status=_Status()) as link:
             terminal = Terminal(api, link, print, notify=True)
             try:
                 await patiently(lambda: terminal.start(who), seconds=PATIENCE, report=report)
@@ -395,12 +398,33 @@ async def _interactive(api: Api, who: str | None, report: Print) -> int:
                 return 1
             print("/help lists what you can do here.")
             with contextlib.suppress(EOFError, KeyboardInterrupt):
-                while await terminal.line(await session.prompt_async(lambda: terminal.prompt)):
-                    pass
+                while True:
+                    text = await session.prompt_async(
+                        lambda: terminal.prompt,
+                        rprompt=lambda: f"{terminal.unsent} not sent yet" if terminal.unsent else "",
+                    )
+                    if text.startswith("/"):
+                        print(f"{terminal.prompt}{one_line(text)}")
+                    if not await terminal.line(text):
+                        break
             if terminal.unsent:
-                print(f"Waiting until {terminal.unsent} of your messages are acknowledged; Ctrl-C gives them up.")
+                print(f"Waiting until {terminal.unsent} of your messages are sent; Ctrl-C gives them up.")
             await terminal.finish()
             return 0
+
+
+class _Status:
+    """Says that the connection was lost and came back, and nothing when it opens for the first time."""
+
+    def __init__(self) -> None:
+        self._lost = False
+
+    def __call__(self, word: str) -> None:
+        if word == "offline":
+            self._lost = True
+            print("— connection lost; what you write is sent when it is back —")
+        elif self._lost:
+            print("— connected again —")
 
 
 async def _lines() -> AsyncIterator[str]:
@@ -414,6 +438,11 @@ def _title(conversation: dict[str, Any] | None) -> str:
         return ""
     peer = conversation.get("peer")
     return one_line(peer["name"] if peer else conversation["title"])
+
+
+def _preview(text: str) -> str:
+    text = one_line(text)
+    return f"{text[:PREVIEW]}{'…' if len(text) > PREVIEW else ''}"
 
 
 def _plain(record: frames.Delivery) -> dict[str, Any]:
