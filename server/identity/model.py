@@ -66,6 +66,7 @@ class Login(msgspec.Struct, kw_only=True, frozen=True):
     person: UUID
     secret: bytes
     generation: int
+    refreshed_at: datetime
     ended_at: datetime | None = None
 
 

@@ -91,7 +91,11 @@ class Identity:
         return self._session(me, login, secret, 1)
 
     async def refresh(self, text: str) -> Session:
-        """The next pair of tokens; the refresh token given is used up. Raises Refused: unauthenticated, login_ended."""
+        """The next pair of tokens; the refresh token given is used up. Raises Refused: unauthenticated, login_ended.
+
+        The token used last may be used again for a while and gives the same successor: whoever was cut off before
+        the answer is not signed out by it.
+        """
         token = tokens.parse_refresh_token(text)
         now = self._clock.now()
 
@@ -104,9 +108,10 @@ class Identity:
                 raise Refused("unauthenticated")
             if login.ended_at is not None:
                 raise Refused("login_ended")
-            if token.generation != login.generation + 1:
+            if token.generation == login.generation + 1:
+                await store.advance_login(tx, login.id, token.generation, now)
+            elif token.generation != login.generation or now - login.refreshed_at > tokens.REPEATABLE:
                 raise Refused("unauthenticated")
-            await store.advance_login(tx, login.id, token.generation, now)
             return await self._own(tx, login.person), secret
 
         async def landed(tx: Tx) -> tuple[Me, bytes] | None:

@@ -72,13 +72,17 @@ async def insert_login(tx: Tx, *, id: UUID, person: UUID, secret: bytes, device:
 
 
 async def login(tx: Tx, id: UUID) -> Login | None:
-    row = await tx.fetchrow("SELECT id, person, secret, generation, ended_at FROM login WHERE id = $1", id)
+    row = await tx.fetchrow(
+        "SELECT id, person, secret, generation, refreshed_at, ended_at FROM login WHERE id = $1", id
+    )
     return Login(**row) if row else None
 
 
 async def lock_login(tx: Tx, id: UUID) -> Login | None:
     """The same; nobody else changes it before this transaction ends."""
-    row = await tx.fetchrow("SELECT id, person, secret, generation, ended_at FROM login WHERE id = $1 FOR UPDATE", id)
+    row = await tx.fetchrow(
+        "SELECT id, person, secret, generation, refreshed_at, ended_at FROM login WHERE id = $1 FOR UPDATE", id
+    )
     return Login(**row) if row else None
 
 

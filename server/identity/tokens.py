@@ -10,7 +10,7 @@ import hashlib
 import hmac
 import secrets
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import msgspec
@@ -20,6 +20,9 @@ from chiron.server.platform import base64url
 from chiron.server.ports import Ids
 
 ACCESS_SECONDS = 600
+REPEATABLE = timedelta(minutes=2)
+"""How long a used refresh token is answered with its successor again: the longest pause of a client between two tries
+is 30 s, and a server that was killed is back within seconds."""
 VERSION = 1
 """Of what the claims mean; the verifier accepts this one alone."""
 CLIENT = "chiron"
