@@ -20,9 +20,8 @@ from chiron.server.platform import base64url
 from chiron.server.ports import Ids
 
 ACCESS_SECONDS = 600
-REPEATABLE = timedelta(minutes=2)
-"""How long a used refresh token is answered with its successor again: the longest pause of a client between two tries
-is 30 s, and a server that was killed is back within seconds."""
+REPEATABLE = timedelta(seconds=20)
+"""How long a used refresh token is answered with its successor again: a server that was killed is back within seconds."""
 VERSION = 1
 """Of what the claims mean; the verifier accepts this one alone."""
 CLIENT = "chiron"
