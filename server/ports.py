@@ -375,7 +375,12 @@ class Links(Protocol):
 
 
 class LinkTransport(Protocol):
-    """What realtime asks of the edge for an upgraded connection. Both may be called for a link that is gone."""
+    """What realtime asks of the edge for an upgraded connection. All may be called for a link that is gone."""
+
+    def received(self, link: int, events: Sequence[Any]) -> None:
+        """What `Hub.bind` had held back, as if it were read now: frames come back by `Links.received`, before this
+        returns, and what ends the connection ends it."""
+        ...
 
     def wake(self) -> None:
         """Frames were queued in the hub: have them flushed at the end of this turn of the loop. Cheap to repeat."""

@@ -260,6 +260,14 @@ class TcpConnection(asyncio.BufferedProtocol):
         except BaseException as error:
             self._fail(error)
 
+    def received(self, events: Sequence[Any]) -> None:
+        """Events of an upgraded connection that come later than their bytes."""
+        try:
+            if self._phase is Phase.UPGRADED:
+                self._on_upgraded(events)
+        except BaseException as error:
+            self._fail(error)
+
     def end(self, code: int, reason: str) -> None:
         """Finish an upgraded connection with a close frame; one that speaks HTTP, without."""
         if self._phase is Phase.UPGRADED:
@@ -314,7 +322,7 @@ class TcpConnection(asyncio.BufferedProtocol):
                     self._abandon()
                     self._finish()
 
-    def _on_upgraded(self, events: list[Any]) -> None:
+    def _on_upgraded(self, events: Sequence[Any]) -> None:
         """Frames go to the service; what concerns the connection stays here."""
         assert self._service.websocket is not None
         ending = [event for event in events if isinstance(event, _ENDINGS)]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from enum import Enum, auto
 from functools import partial
-from typing import Protocol
+from typing import Any, Protocol
 
 import structlog
 
@@ -34,8 +34,9 @@ class Due(Enum):
 
 
 class Peer(Protocol):
-    """A connection, as the engine sees it. `write` never raises."""
+    """A connection, as the engine sees it. `received` and `write` never raise."""
 
+    def received(self, events: Sequence[Any]) -> None: ...
     def write(self, data: bytes, last: bool) -> None: ...
     def end(self, code: int, reason: str) -> None: ...
     def expired(self, due: Due, now: float) -> None: ...
@@ -111,6 +112,11 @@ class Engine:
             timer.cancel(connection)
 
     # --- ports.LinkTransport -----------------------------------------------------------------------------------------
+
+    def received(self, link: int, events: Sequence[Any]) -> None:
+        peer = self.peers.get(link)
+        if peer is not None:
+            peer.received(events)
 
     def wake(self) -> None:
         if not self._flush_scheduled:

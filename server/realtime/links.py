@@ -13,14 +13,12 @@ import structlog
 
 from chiron._core import (
     Attach,
-    Broken,
     Command,
     Connect,
     Detach,
     Frame,
     Hub,
     Malformed,
-    PeerClosed,
     Publish,
     Refresh,
     Sync,
@@ -337,13 +335,7 @@ class Links:
         held_back = self._hub.bind(link.id, str(principal.person), now, rate=limits.rate, burst=limits.burst)
         self._answer(link, pending, Frame.welcome(event.id, self._welcome(link, view, outcome)))
         self._look_at_token(link.id)
-        self._dispatch(link, held_back)
-        for held in held_back:
-            if isinstance(held, Broken | PeerClosed):
-                # It stood behind `connect`, held in the hub, so that the edge has not seen it.
-                self._quit(link)
-                self._transport.end(link.id, held.code, held.reason)
-                return
+        self._transport.received(link.id, held_back)
         if outcome == "complete" and link.state is State.OPEN:
             await self._channels.follow(link.id, principal, view, after)
 

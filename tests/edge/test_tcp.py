@@ -551,3 +551,23 @@ def test_who_floods_gets_one_read_in_each_turn_of_the_loop(run: Run, edge: Any, 
             assert max(sizes.values()) < len(house.engine.receive_buffer) + 1000
 
     run(main())
+
+
+@both
+def test_what_breaks_the_protocol_behind_connect_ends_the_connection_once_it_is_read(
+    run: Run, edge: Any, secure: bool
+) -> None:
+    async def main() -> None:
+        async with edge(secure=secure) as house, house.client() as client:
+            assert await client.upgrade() == 101
+            client.send(masked(1, CONNECT) + masked(1, b'{"op":"pong"}') + masked(1, b"[]"))
+            await house.links.until(lambda: bool(house.links.open) and bool(house.links.events[house.links.open[0]]))
+            (link,) = house.links.open
+            house.engine.received(link, house.hub.bind(link, "ada", house.engine.now(), rate=50.0, burst=200.0))
+            house.engine.wake()
+            assert await client.frame() == (8, (1002).to_bytes(2, "big") + b"a message holds no frame")
+            assert await client.rest() == b""
+            assert [type(event).__name__ for event in house.links.events[link]] == ["Connect", "Pong"]
+            await house.links.until(lambda: house.links.gone == [link])
+
+    run(main())

@@ -8,7 +8,7 @@ import json
 import random
 import selectors
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
@@ -17,7 +17,7 @@ from uuid import UUID, uuid5
 import pytest
 from structlog.testing import capture_logs
 
-from chiron._core import Hub, Limiter, Wheel
+from chiron._core import Broken, Hub, Limiter, PeerClosed, Wheel
 from chiron.errors import Refused, Unavailable
 from chiron.server.platform.timers import TICK, Timers
 from chiron.server.ports import Ack, ChannelView, Draft, Page, Principal, Record
@@ -417,6 +417,12 @@ class Transport:
         self._world = world
         self._scheduled = False
         self.ended: dict[int, tuple[int, str]] = {}
+
+    def received(self, link: int, events: Sequence[Any]) -> None:
+        self._world.links.received(link, events)
+        for event in events:
+            if isinstance(event, Broken | PeerClosed):
+                self.end(link, event.code, event.reason)
 
     def wake(self) -> None:
         if not self._scheduled:
