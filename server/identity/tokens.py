@@ -21,7 +21,7 @@ from chiron.server.ports import Ids
 
 ACCESS_SECONDS = 600
 REPEATABLE = timedelta(seconds=20)
-"""How long a used refresh token is answered with its successor again: a server that was killed is back within seconds."""
+"""How long a used refresh token gives its successor again: a server that was killed is back within seconds."""
 VERSION = 1
 """Of what the claims mean; the verifier accepts this one alone."""
 CLIENT = "chiron"
