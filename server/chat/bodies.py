@@ -7,6 +7,7 @@ not understand is stored or passed on. What was dropped is not part of the hash.
 from __future__ import annotations
 
 import hashlib
+import re
 from uuid import UUID
 
 import msgspec
@@ -16,7 +17,7 @@ from chiron.errors import Refused
 TEXT_BYTES = 16_384
 """The longest text, in bytes of UTF-8."""
 
-_CROCKFORD = frozenset("0123456789ABCDEFGHJKMNPQRSTVWXYZ")
+_ULID = re.compile(r"[0-7][0-9A-HJKMNP-TV-Za-hjkmnp-tv-z]{25}")
 
 
 class Text(msgspec.Struct, frozen=True):
@@ -83,10 +84,13 @@ def canonical(kind: str, body: bytes) -> bytes:
 
 
 def checked_client_id(client_id: str) -> str:
-    """A ULID: 26 characters of Crockford's base32, upper case. Raises Refused invalid."""
-    if len(client_id) != 26 or not _CROCKFORD.issuperset(client_id):
+    """A ULID in upper case: 26 characters of Crockford's base32, in either case, 128 bits. Raises Refused invalid.
+
+    The same as what the parser of links takes: a message may be sent by link and repeated over REST.
+    """
+    if _ULID.fullmatch(client_id) is None:
         raise Refused("invalid", field="client_id", reason="it is not a ULID (26 characters of Crockford's base32)")
-    return client_id
+    return client_id.upper()
 
 
 def digest(kind: str, ref: UUID | None, body: bytes) -> bytes:

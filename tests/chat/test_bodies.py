@@ -5,9 +5,10 @@ import json
 from uuid import UUID
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
+from chiron._core import Hub, Publish
 from chiron.errors import Refused
 from chiron.server.chat import bodies
 
@@ -81,12 +82,35 @@ def test_the_digest_tells_kind_ref_and_body_apart() -> None:
     assert bodies.digest("text", REF, b"a") == digests[1]
 
 
-@pytest.mark.parametrize("client_id", ["01JDZZZZZZZZZZZZZZZZZZZZZZ", "0" * 26])
-def test_a_ulid_is_a_client_id(client_id: str) -> None:
-    assert bodies.checked_client_id(client_id) == client_id
+@pytest.mark.parametrize("client_id", ["01JDZZZZZZZZZZZZZZZZZZZZZZ", "0" * 26, "01jdzzzzzzzzzzzzzzzzzzzzzz"])
+def test_a_ulid_in_either_case_is_a_client_id(client_id: str) -> None:
+    assert bodies.checked_client_id(client_id) == client_id.upper()
 
 
-@pytest.mark.parametrize("client_id", ["", "0" * 25, "0" * 27, "01jdzzzzzzzzzzzzzzzzzzzzzz", "I" * 26, "é" * 26])
+@given(st.text("0789aAzZ", min_size=26, max_size=26) | st.text("07890aAoOiIlLuUzZ\n", max_size=27))
+@example("81JD3K8Q4ZV5W6X7Y8Z9ABCDEF")
+def test_rest_and_links_take_the_same_client_ids(client_id: str) -> None:
+    """The author's second try may come by the other way."""
+    hub = Hub(bytearray(1 << 16))
+    link = hub.open_link(0.0)
+    connect, publish = (
+        json.dumps(frame).encode()
+        for frame in (
+            {"op": "connect", "id": 1, "token": "t"},
+            {"op": "publish", "id": 2, "channel": "conv:1", "client_id": client_id, "n": 1, "kind": "text", "body": {}},
+        )
+    )
+    for record in (connect, publish):
+        hub.feed_link(link, (len(record) | 1 << 14).to_bytes(2, "big") + record, 0.0)
+    (event,) = hub.bind(link, "ada", 0.0, rate=1.0, burst=1.0)
+    if isinstance(event, Publish):
+        assert bodies.checked_client_id(client_id) == event.client_id
+    else:
+        with pytest.raises(Refused):
+            bodies.checked_client_id(client_id)
+
+
+@pytest.mark.parametrize("client_id", ["", "0" * 25, "0" * 27, "8" + "0" * 25, "0" * 26 + "\n", "I" * 26, "é" * 26])
 def test_what_is_no_ulid_is_refused(client_id: str) -> None:
     with pytest.raises(Refused, match="client_id"):
         bodies.checked_client_id(client_id)
