@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import os
+import pty
 import re
 import socket
 import sys
+import termios
 from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +18,7 @@ import pytest
 from serving import CHIRON, DEADLINE, Server, servers
 
 from chiron import __version__
-from chiron.client import Api, demo
+from chiron.client import Api, demo, ulid
 
 PASSWORD = "correct horse battery staple"
 COMMANDS = ["serve", "migrate", "demo", "chat"]
@@ -290,3 +293,98 @@ async def test_chat_waits_for_a_server_that_is_starting(new_server: Callable[[],
     output, _ = await process.communicate()
     assert process.returncode == 0
     assert output.decode().startswith("No conversations yet.")
+
+
+async def test_at_a_terminal_a_prompt_stays_below_the_messages(open_server: Server) -> None:
+    bob = Api(open_server.address)
+    await bob.register("bob.at.prompt@example.org", PASSWORD, "Bob")
+    async with at_terminal(
+        *("chat", "bob.at.prompt@example.org", "--email", "ada.at.prompt@example.org", "--register", "Ada"),
+        CHIRON_SERVER=open_server.address,
+        CHIRON_PASSWORD=PASSWORD,
+    ) as terminal:
+        await terminal.until("[Bob]")
+        terminal.type("Hello Bob")
+        await terminal.until("Ada: Hello Bob")
+        conversation = (await bob.direct("ada.at.prompt@example.org"))["id"]
+        await bob.publish(conversation, ulid.new(), "Hello Ada")
+        await terminal.until("Bob: Hello Ada")
+        terminal.type("/members")
+        await terminal.until("[Bob] /members", "     Bob")
+        assert open_server.kill_worker()
+        await terminal.until("— connection lost; what you write is sent when it is back —")
+        terminal.type("Are you there?")
+        await terminal.until("— connected again —", "Ada: Are you there?")
+        terminal.press("\x04")
+        assert await terminal.ended() == 0
+    texts = [item["body"].get("text") for item in (await bob.history(conversation))["items"]]
+    assert texts == ["Hello Bob", "Hello Ada", "Are you there?"]
+    await bob.close()
+
+
+class PseudoTerminal:
+    """What a program in a terminal shows, and the keyboard of it."""
+
+    def __init__(self, process: asyncio.subprocess.Process, descriptor: int) -> None:
+        self._process = process
+        self._descriptor = descriptor
+        self._shown = ""
+        self._more = asyncio.Event()
+        asyncio.get_running_loop().add_reader(descriptor, self._read)
+
+    def _read(self) -> None:
+        try:
+            data = os.read(self._descriptor, 65536)
+        except OSError:  # Linux says EIO when the last program has closed it
+            data = b""
+        if not data:
+            asyncio.get_running_loop().remove_reader(self._descriptor)
+        self._shown += data.decode(errors="replace")
+        self._more.set()
+
+    async def until(self, *words: str) -> None:
+        """Wait until each of them was shown, one behind the other."""
+        for word in words:
+            try:
+                async with asyncio.timeout(DEADLINE):
+                    while word not in CONTROL_SEQUENCE.sub("", self._shown):
+                        self._more.clear()
+                        await self._more.wait()
+            except TimeoutError:
+                raise AssertionError(f"{word!r} was not shown:\n{self._shown}") from None
+
+    def type(self, line: str) -> None:
+        self.press(f"{line}\r")
+
+    def press(self, keys: str) -> None:
+        os.write(self._descriptor, keys.encode())
+
+    async def ended(self) -> int:
+        async with asyncio.timeout(DEADLINE):
+            return await self._process.wait()
+
+
+CONTROL_SEQUENCE = re.compile(r"\x1b(\[[0-?]*[ -/]*[@-~]|[@-_])|\r")
+
+
+@asynccontextmanager
+async def at_terminal(*arguments: str, **environment: str) -> AsyncIterator[PseudoTerminal]:
+    ours, theirs = pty.openpty()
+    termios.tcsetwinsize(ours, (40, 120))
+    process = await asyncio.create_subprocess_exec(
+        *(CHIRON, *arguments),
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        env={**os.environ, "TERM": "xterm", "PROMPT_TOOLKIT_NO_CPR": "1", **environment},
+        start_new_session=True,
+    )
+    os.close(theirs)
+    try:
+        yield PseudoTerminal(process, ours)
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+        asyncio.get_running_loop().remove_reader(ours)
+        os.close(ours)
