@@ -76,8 +76,10 @@ COMPOSED = 4
 """Code points of which NFC makes one, at most (Unicode FAQ, "Normalization"). Nothing longer than what may become short
 enough is normalised: a run of combining marks takes the square of its length, and the whole server would wait."""
 
-
-_EMAIL = re.compile(r"[^\s@<>()\[\]\\,;:\"]+@[^\s@<>()\[\]\\,;:\"]+\.[^\s@<>()\[\]\\,;:\".]+")
+_SPECIAL = r"\s\x00-\x1f\x7f@<>()\[\]\\,;:\""
+_EMAIL = re.compile(rf"[^{_SPECIAL}]+@[^{_SPECIAL}]+\.[^{_SPECIAL}.]+")
+_DIRECTING = frozenset({"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"})
+"""Bidirectional classes (UAX #9) of characters that turn around what stands behind a name."""
 
 
 def normal_email(text: str) -> str:
@@ -96,8 +98,14 @@ def checked_name(text: str) -> str:
     name = _composed(" ".join(text.split()), LONGEST_NAME)
     if not 1 <= len(name) <= LONGEST_NAME:
         raise Refused("invalid", field="name", reason=f"a name has 1 to {LONGEST_NAME} characters")
-    if any(unicodedata.category(character) in ("Cc", "Cs", "Co", "Cn") for character in name):
+    if any(
+        unicodedata.category(character) in ("Cc", "Cs", "Co", "Cn")
+        or unicodedata.bidirectional(character) in _DIRECTING
+        for character in name
+    ):
         raise Refused("invalid", field="name", reason="a name has no control characters")
+    if all(unicodedata.category(character)[0] in "CMZ" for character in name):
+        raise Refused("invalid", field="name", reason="a name can be seen")
     return name
 
 

@@ -36,3 +36,20 @@ def test_zones_are_read_once() -> None:
         with pytest.raises(Refused):
             checked_zone("Europe/Atlantis")
     assert time.process_time() - began < 0.5
+
+
+@pytest.mark.parametrize("name", ["\u202eadA", "Ada\u2067", "\u200b", "\u2060\u0301", "A\u0007", "\ue000"])
+def test_a_name_can_be_seen_and_turns_nothing_around(name: str) -> None:
+    with pytest.raises(Refused):
+        checked_name(name)
+
+
+@pytest.mark.parametrize("name", ["Ada", "עדה", "李", "👩\u200d🔬", "7", "क्\u200dष"])
+def test_names_of_all_scripts_are_taken(name: str) -> None:
+    assert checked_name(name) == name
+
+
+@pytest.mark.parametrize("email", ["a\x01b@example.org", "ada@exam\x7fple.org", "ada@example.o\nrg"])
+def test_an_address_has_no_control_characters(email: str) -> None:
+    with pytest.raises(Refused):
+        normal_email(email)
