@@ -181,6 +181,7 @@ async def test_a_forged_refresh_token_is_refused(world: World) -> None:
         f"{version}.{login}.2.{mac}",
         f"{version}.{login}.{'9' * 30}.{mac}",
         f"{version}.{login}.-1.{mac}",
+        f"{version}.{login}.0{generation}.{mac}",
         f"{version}.{other.refresh_token.split('.')[1]}.{generation}.{mac}",
         f"{version}.{login}.{generation}.{mac[:-1]}{'A' if mac[-1] != 'A' else 'B'}",
         # The last character has two bits to spare: the same MAC, written in another way.
