@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 from structlog.testing import capture_logs
@@ -22,6 +22,8 @@ class Recorder:
         self.written: list[bytes] = []
         self.last = False
         self.aborted = False
+
+    def received(self, events: Sequence[Any]) -> None: ...
 
     def write(self, data: bytes, last: bool) -> None:
         self.written.append(data)
