@@ -109,9 +109,15 @@ class _Asked:
     """The owner waits for the answer."""
 
 
+class _Tagged(msgspec.Struct):
+    """What every frame has."""
+
+    op: str
+
+
 _encoder = msgspec.json.Encoder()
 _decoder: msgspec.json.Decoder[frames.ServerFrame] = msgspec.json.Decoder(frames.ServerFrame)
-_tag = msgspec.json.Decoder(msgspec.defstruct("_Tag", [("op", str)]))
+_tag = msgspec.json.Decoder(_Tagged)
 _KNOWN = frozenset(str(kind.__struct_config__.tag) for kind in frames.ServerFrame.__args__)
 
 
@@ -242,7 +248,7 @@ class ClientConnection:
     def receive(self, message: str | bytes, now: float) -> list[events.Event]:
         """One message of the server. Raises RemoteProtocolError."""
         try:
-            if _tag.decode(message).op not in _KNOWN:  # type: ignore[attr-defined]
+            if _tag.decode(message).op not in _KNOWN:
                 return []
             frame = _decoder.decode(message)
         except msgspec.MsgspecError as error:
