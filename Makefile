@@ -9,7 +9,7 @@ export PYTHONDONTWRITEBYTECODE := 1
 RUST_SOURCES := Cargo.toml Cargo.lock core_rs/Cargo.toml core_rs/build.rs $(shell find core_rs/src -name '*.rs')
 WEB_SOURCES := $(shell find web -type f -not -path '*/node_modules/*' 2>/dev/null)
 
-.PHONY: help setup run test lint format lock clean web run-packages test-packages
+.PHONY: help setup run test wheel lint format lock clean web run-packages test-packages
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | sort | expand -t 20
@@ -23,6 +23,9 @@ test: test-packages setup web ## every test
 	cargo test --workspace --locked --quiet
 	cd web && npm test --silent
 	$(BIN)/pytest
+
+wheel: setup web ## the wheel to install elsewhere, in dist/
+	$(BIN)/maturin build --release --locked --out dist
 
 lint: setup web/node_modules/.installed ## every static check
 	$(BIN)/ruff check .
