@@ -26,7 +26,7 @@ from chiron.server.edge.tcp import TcpListener
 from chiron.server.gateway import health
 from chiron.server.gateway.commands import Commands
 from chiron.server.gateway.gateway import Gateway
-from chiron.server.gateway.limits import Limits, Rates
+from chiron.server.gateway.limits import Limits, Rate, Rates
 from chiron.server.gateway.static import Pages
 from chiron.server.gateway.tokens import Tokens
 from chiron.server.identity import api as identity_api
@@ -65,7 +65,14 @@ class App:
         self._pool = Pool(config.database)
         self._passwords = Passwords()
         self._limiter = Limiter(LIMITED_KEYS)
-        self._limits = Limits(self._limiter, Rates())
+        limits = config.settings.limits
+        self._limits = Limits(
+            self._limiter,
+            Rates(
+                address=Rate(limits.address_per_second, limits.address_burst),
+                person=Rate(limits.person_per_second, limits.person_burst),
+            ),
+        )
         self._tokens = self._make_tokens()
         buffer = bytearray(RECEIVE_BYTES)
         self._hub = Hub(buffer, limiter=self._limiter)
@@ -121,7 +128,7 @@ class App:
             verifier=self._tokens,
             limits=self._limits,
             clock=self._clock,
-            origins=self._config.origins,
+            origins=self._config.settings.origins,
             pages=Pages(),
         )
         self._listener = TcpListener(self._engine, self._gateway, WebSocketService(self._links))

@@ -1,4 +1,4 @@
-"""What a server is told: by flags to the supervisor, and by the supervisor to its worker."""
+"""What a server is told: by file, environment and flags to the supervisor, and by the supervisor to its worker."""
 
 from __future__ import annotations
 
@@ -15,19 +15,89 @@ ISSUER = "chiron"
 """`iss` and `aud` of access tokens: one instance issues and accepts them."""
 
 
-class Settings(msgspec.Struct, kw_only=True, frozen=True):
-    """What `chiron serve` was asked for."""
+def default_data_dir() -> Path:
+    """The platform's user data folder; for root, a folder that the unprivileged database user can reach."""
+    if hasattr(os, "geteuid") and os.geteuid() == 0:
+        return Path("/var/lib/chiron")
+    return platformdirs.user_data_path("chiron", appauthor=False)
 
-    data_dir: Path
+
+class TlsSettings(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
+    certificate: Path | None = None
+    """PEM certificate chain; None: made by the development authority."""
+    key: Path | None = None
+    """PEM private key of it."""
+
+
+class MailSettings(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
+    smtp: str | None = None
+    """`smtp://[user[:password]@]host[:port]` (STARTTLS where offered, required with a user) or `smtps://…`; None: mail
+    is put into the drop folder, `mail/` of the data folder."""
+    sender: str = "Chiron <chiron@localhost>"
+    """`From` of every mail (RFC 5322)."""
+    page: Literal["auto", "on", "off"] = "auto"
+    """Whether `/mail` shows the drop folder to this machine's loopback addresses. `auto`: while the certificate is the
+    development authority's, there is no `public_url` and nothing is trusted as a proxy."""
+
+
+class LimitSettings(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
+    """Units of cost per second and how many at once (GCRA); most requests cost 1, those that write more."""
+
+    address_per_second: float = 200.0
+    """Per IPv4 address or IPv6 /64: it may be a whole school."""
+    address_burst: float = 1000.0
+    person_per_second: float = 50.0
+    person_burst: float = 200.0
+
+
+class IdentitySettings(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
+    verification: Literal["required", "off"] = "required"
+    """`required`: an account may talk to others once its e-mail address is verified. `off`: at once, for private
+    networks without mail; then registration tells whether an address is taken."""
+
+
+class Settings(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
+    """Everything that `chiron serve` can be told."""
+
+    data_dir: Path = msgspec.field(default_factory=default_data_dir)
+    """Folder of everything that must be kept."""
     port: int = 8443
+    """TCP port with TLS; 0 takes a free one."""
     host: str = ""
     """Address of `port`; empty: every address."""
-    plain: tuple[str, int] | None = None
+    plain: str | None = "127.0.0.1:8080"
+    """`HOST:PORT` of a second listener without TLS: for a trusted proxy, and for development on a loopback address."""
+    public_url: str | None = None
+    """Where people reach the page, such as `https://mentors.example.org`: for links in mails."""
     database: str | None = None
-    tls: tuple[Path, Path] | None = None
-    """PEM files of certificate chain and private key; None: made by the development authority."""
+    """`postgresql://…` of a PostgreSQL ≥ 18 of yours; None: the embedded one."""
     origins: tuple[str, ...] = ()
+    """Other origins whose pages may use this server."""
+    trusted_proxies: tuple[str, ...] = ()
+    """Networks (CIDR) whose `Forwarded` or `X-Forwarded-For` is believed."""
+    proxy_protocol: bool = False
+    """Whether connections to `plain` begin with a PROXY protocol v2 header, which is then required."""
+    metrics: str | None = "127.0.0.1:9464"
+    """`HOST:PORT` of Prometheus metrics, a loopback address; None: not served."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+    tls: TlsSettings = TlsSettings()
+    mail: MailSettings = MailSettings()
+    limits: LimitSettings = LimitSettings()
+    identity: IdentitySettings = IdentitySettings()
+
+
+def from_path(value: object) -> str:
+    """For `msgspec` encoders: paths as text."""
+    if isinstance(value, Path):
+        return str(value)
+    raise NotImplementedError(f"{type(value).__name__} is not told over the pipe")
+
+
+def to_path(wanted: type, value: object) -> Path:
+    """For `msgspec` decoders: text as paths."""
+    if wanted is Path and isinstance(value, str):
+        return Path(value)
+    raise NotImplementedError(f"{wanted.__name__} is not told over the pipe")
 
 
 class Listener(msgspec.Struct, frozen=True):
@@ -35,6 +105,8 @@ class Listener(msgspec.Struct, frozen=True):
 
     descriptor: int
     secure: bool
+    metrics: bool = False
+    """Whether it serves metrics alone."""
 
 
 class WorkerConfig(msgspec.Struct, kw_only=True, frozen=True):
@@ -45,18 +117,12 @@ class WorkerConfig(msgspec.Struct, kw_only=True, frozen=True):
     tls_chain: bytes
     tls_key: bytes
     listeners: list[Listener] = []
-    origins: list[str] = []
-    log_level: str = "info"
+    settings: Settings = msgspec.field(default_factory=Settings)
+    public_url: str = ""
+    """Origin for links in mails: the settings', else that of a listener."""
 
     def __repr__(self) -> str:
         return "WorkerConfig(…)"
-
-
-def default_data_dir() -> Path:
-    """The platform's user data folder; for root, a folder that the unprivileged database user can reach."""
-    if hasattr(os, "geteuid") and os.geteuid() == 0:
-        return Path("/var/lib/chiron")
-    return platformdirs.user_data_path("chiron", appauthor=False)
 
 
 def parse_address(text: str) -> tuple[str, int]:

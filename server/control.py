@@ -12,7 +12,7 @@ from typing import TypeVar
 
 import msgspec
 
-from chiron.server.config import WorkerConfig
+from chiron.server.config import WorkerConfig, from_path, to_path
 
 LINE_BYTES = 1 << 20
 
@@ -47,7 +47,7 @@ class Failed(msgspec.Struct, tag="failed", frozen=True):
 
 ToWorker = Start | Drain
 ToSupervisor = Ready | Unready | Failed
-TO_WORKER: msgspec.json.Decoder[ToWorker] = msgspec.json.Decoder(ToWorker)
+TO_WORKER: msgspec.json.Decoder[ToWorker] = msgspec.json.Decoder(ToWorker, dec_hook=to_path)
 TO_SUPERVISOR: msgspec.json.Decoder[ToSupervisor] = msgspec.json.Decoder(ToSupervisor)
 T = TypeVar("T")
 
@@ -66,7 +66,7 @@ class Channel:
     def send(self, message: ToWorker | ToSupervisor) -> None:
         """Does nothing when the other side is gone."""
         if not self._writer.is_closing():
-            self._writer.write(msgspec.json.encode(message) + b"\n")
+            self._writer.write(msgspec.json.encode(message, enc_hook=from_path) + b"\n")
 
     async def receive(self, decoder: msgspec.json.Decoder[T]) -> T | None:
         """The next message; None when the other side is gone."""

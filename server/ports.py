@@ -103,6 +103,8 @@ class Principal:
     expires_at: float
     """Seconds since the Unix epoch."""
     client: str = ""
+    verified: bool = False
+    """Whether the person's e-mail address was verified when the token was issued."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,11 +118,13 @@ class Rule:
 
     name: str
     signed_in: bool = True
+    verified: bool = False
     check: Callable[[Principal, Mapping[str, Any]], Awaitable[None]] | None = None
 
 
 ANYONE = Rule("anyone", signed_in=False)
 SIGNED_IN = Rule("signed_in")
+VERIFIED = Rule("verified", verified=True)
 
 
 # --- HTTP ------------------------------------------------------------------------------------------------------------
@@ -428,6 +432,30 @@ class Cursors(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Mail:
+    """One mail to one person: plain text, in the person's language."""
+
+    id: UUID
+    """Becomes the Message-ID, so that a mail that was sent twice is recognized as one (RFC 5322 §3.6.4)."""
+    to: str | None
+    """None: the same work is done and nothing is sent, so that nobody can tell by the time whether there was a mail."""
+    subject: str
+    text: str
+
+
+class MailQueue(Protocol):
+    """Mail as an effect of a unit of work: sent after COMMIT, at least once; never when it was rolled back."""
+
+    async def put(self, tx: Tx, mail: Mail, now: datetime) -> None:
+        """In the caller's transaction."""
+        ...
+
+    def wake(self) -> None:
+        """Something was committed: look now instead of at the next poll."""
+        ...
+
+
 class TokenVerifier(Protocol):
     def verify(self, token: str) -> Principal:
         """Raises `Refused` with unauthenticated, token_expired or login_ended."""
@@ -451,6 +479,7 @@ class Lifespan(Protocol):
 __all__ = [
     "ANYONE",
     "SIGNED_IN",
+    "VERIFIED",
     "Ack",
     "Call",
     "ChannelAuthority",
@@ -468,6 +497,8 @@ __all__ = [
     "Lifespan",
     "LinkTransport",
     "Links",
+    "Mail",
+    "MailQueue",
     "Page",
     "People",
     "Principal",

@@ -25,7 +25,7 @@ from chiron.db.binaries import PostgresBinaries
 from chiron.db.embedded import EmbeddedPostgres, running_dsn
 from chiron.db.lock import FolderLock
 from chiron.errors import SetupError
-from chiron.server.config import Listener, Settings, WorkerConfig
+from chiron.server.config import Listener, Settings, WorkerConfig, parse_address
 from chiron.server.control import TO_SUPERVISOR, Channel, Drain, Failed, Ready, Start, ToSupervisor, Unready
 from chiron.server.edge import certificates
 from chiron.server.platform import keys
@@ -127,14 +127,14 @@ class Supervisor:
         settings = self._settings
         stack.enter_context(_locked(settings.data_dir))
         secrets = keys.load_or_create(settings.data_dir / "keys.json")
-        if settings.tls is not None:
-            certificate, authority = certificates.from_files(*settings.tls), None
+        if settings.tls.certificate is not None and settings.tls.key is not None:
+            certificate, authority = certificates.from_files(settings.tls.certificate, settings.tls.key), None
         else:
             folder = settings.data_dir / "tls"
             certificate, authority = certificates.development(folder, datetime.now(UTC)), folder / "ca.pem"
         wanted = [(settings.host, settings.port, True)]
         if settings.plain:
-            wanted.append((*settings.plain, False))
+            wanted.append((*parse_address(settings.plain), False))
         listeners = []
         for host, port, secure in wanted:
             listeners.append((stack.enter_context(await _bind(host, port, self._report)), secure))
@@ -147,8 +147,8 @@ class Supervisor:
             tls_chain=certificate.chain,
             tls_key=certificate.key,
             listeners=[Listener(sock.fileno(), secure) for sock, secure in listeners],
-            origins=list(settings.origins),
-            log_level=settings.log_level,
+            settings=settings,
+            public_url=settings.public_url or _address(*listeners[-1]),
         )
         first, *second = [_address(sock, secure) for sock, secure in listeners]
         return _Parts(listeners, postgres, config, Serving(first, second[0] if second else None, authority))

@@ -42,7 +42,7 @@ async def serve(control: socket.socket) -> int:
     start = await channel.receive(TO_WORKER)
     if not isinstance(start, Start):
         return 0
-    set_up_logging(start.config.log_level)
+    set_up_logging(start.config.settings.log_level)
     log = structlog.get_logger("chiron.worker")
     said = channel.receive(TO_WORKER)
     goodbye = asyncio.create_task(said)

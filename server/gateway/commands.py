@@ -32,6 +32,8 @@ class Commands:
         if command is None:
             raise Refused("unknown_command", name=name[:100])
         self._limits.person(principal.person, command.cost, self._clock.monotonic())
+        if command.rule.verified and not principal.verified:
+            raise Refused("unverified")
         typed: Any = decode_json(params, command.params) if command.params is not None else None
         fields = {} if typed is None else msgspec.structs.asdict(typed)
         if command.rule.check is not None:

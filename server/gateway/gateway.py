@@ -146,8 +146,11 @@ class Gateway:
         trace.route = route.path
         self._origins.check(request)
         principal = self._identify(request, route, trace, now)
-        if principal is not None and route.rule.check is not None:
-            await route.rule.check(principal, match.params)
+        if principal is not None:
+            if route.rule.verified and not principal.verified:
+                raise Refused("unverified")
+            if route.rule.check is not None:
+                await route.rule.check(principal, match.params)
         body = decode_body(request, route.body) if route.body is not None else None
         query = decode_query(request.target, route.query) if route.query is not None else None
         result = await route.handler(Call(principal, match.params, body, query, request))

@@ -8,6 +8,9 @@ from chiron._core import Verifier
 from chiron.errors import Refused
 from chiron.server.ports import Clock, Principal
 
+VERIFIED = "verified"
+"""Scope of a token (RFC 9068 §2.2.3) whose person had a verified e-mail address when it was issued."""
+
 
 class Tokens:
     """Checks signature, claims and expiry (Rust), and that the login has not ended.
@@ -27,7 +30,8 @@ class Tokens:
         now = self._clock.now().timestamp()
         try:
             claims = self._verifier.verify(token, now)
-            principal = Principal(UUID(claims.sub), UUID(claims.sid), float(claims.exp), claims.client_id)
+            verified = VERIFIED in claims.scope.split()
+            principal = Principal(UUID(claims.sub), UUID(claims.sid), float(claims.exp), claims.client_id, verified)
         except ValueError as error:
             raise Refused("token_expired" if error.args == ("expired",) else "unauthenticated") from None
         if principal.login in self._ended:

@@ -25,7 +25,7 @@ async def pair() -> tuple[Channel, Channel]:
     return await Channel.over(one), await Channel.over(other)
 
 
-CONFIG = WorkerConfig(database="d", keys=keys.generate(), tls_chain=b"\n\x00" * 50_000, tls_key=b"k", origins=["o\n"])
+CONFIG = WorkerConfig(database="d", keys=keys.generate(), tls_chain=b"\n\x00" * 50_000, tls_key=b"k", public_url="o\n")
 
 
 async def test_messages_arrive_whole_and_in_order() -> None:

@@ -465,6 +465,8 @@ class Claims:
     jti: Final[str]
     sid: Final[str]
     client_id: Final[str]
+    scope: Final[str]
+    """Names with spaces between (RFC 9068 §2.2.3); empty when left out."""
 
 @final
 class Verifier:

@@ -23,6 +23,8 @@ pub struct Claims {
     pub jti: String,
     pub sid: String,
     pub client_id: String,
+    /// Names with spaces between (RFC 9068 §2.2.3); empty when left out.
+    pub scope: String,
 }
 
 impl Claims {
@@ -31,6 +33,10 @@ impl Claims {
         let string = |name| {
             let text = find(&members, name).and_then(|value| value.text());
             text.map(std::borrow::Cow::into_owned).ok_or(TokenError::Claim(name))
+        };
+        let scope = match find(&members, "scope") {
+            Some(value) => value.text().ok_or(TokenError::Claim("scope"))?.into_owned(),
+            None => String::new(),
         };
         let optional_time =
             |name| find(&members, name).map(|value| value.integer().ok_or(TokenError::Claim(name))).transpose();
@@ -48,6 +54,7 @@ impl Claims {
             jti: string("jti")?,
             sid: string("sid")?,
             client_id: string("client_id")?,
+            scope,
         })
     }
 

@@ -76,6 +76,11 @@ impl PyClaims {
     fn client_id(&self) -> &str {
         &self.claims.client_id
     }
+
+    #[getter]
+    fn scope(&self) -> &str {
+        &self.claims.scope
+    }
 }
 
 #[pyclass(module = "chiron._core", name = "Verifier")]
