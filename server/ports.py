@@ -120,6 +120,8 @@ class Rule:
     signed_in: bool = True
     verified: bool = False
     check: Callable[[Principal, Mapping[str, Any]], Awaitable[None]] | None = None
+    refusals: tuple[str, ...] = ()
+    """Codes with which `check` may refuse."""
 
 
 ANYONE = Rule("anyone", signed_in=False)
@@ -181,7 +183,9 @@ class Route:
     """`path` has typed places: `/v1/conversations/{conversation:uuid}/messages`; types are `uuid`, `int`, `str`.
 
     `body` and `query` are `msgspec` types; the handler returns a `msgspec` type, None (204) or a `Response`.
-    `cost` weighs the request in the limits.
+    `cost` weighs the request in the limits. What `/openapi.json` says of the route is all here; what only it reads:
+    `summary` (one line), `description` (CommonMark), `refusals` (codes of the handler's own, beyond those that follow
+    from rule, body and query), `also` (other statuses with which `result` may come) and `media` (its content type).
     """
 
     method: str
@@ -194,6 +198,10 @@ class Route:
     status: int = 200
     cost: float = 1.0
     summary: str = ""
+    description: str = ""
+    refusals: tuple[str, ...] = ()
+    also: tuple[int, ...] = ()
+    media: str = "application/json"
 
 
 @dataclass(frozen=True, slots=True)
