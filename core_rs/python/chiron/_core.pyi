@@ -442,6 +442,9 @@ class Limiter:
         Infinity when `cost` is more than `burst`. Raises ValueError unless all are finite, `rate` and `burst` above 0,
         `cost` and `now` not below.
         """
+    def take(self, key: str, cost: float, rate: float, burst: float, now: float) -> tuple[float, float, float]:
+        """The same as (wait, left, rest): what `check` returns, the cost that could be taken now, and the seconds
+        until a whole burst could be."""
     def __len__(self) -> int: ...
 
 @final

@@ -18,6 +18,17 @@ type Nanos = u64;
 /// Entries looked at when a new key comes while there is room, so that memory follows the number of live keys.
 const SWEEP: usize = 2;
 
+/// How a key stands after it was asked.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Standing {
+    /// 0.0 when the cost was taken; else seconds until it could be, infinity when never.
+    pub wait: f64,
+    /// Cost that could be taken now.
+    pub left: f64,
+    /// Seconds until a whole burst could be.
+    pub rest: f64,
+}
+
 /// One timestamp per key, for at most `capacity` keys.
 #[derive(Debug)]
 pub struct Limiter {
@@ -67,6 +78,17 @@ impl Limiter {
         self.arrivals.insert(key.clone(), arrival);
         self.order.push(Reverse((arrival, key)));
         0.0
+    }
+
+    /// The same, and how `key` stands now: for those who are to know how much is left before they are refused.
+    pub fn take(&mut self, key: &str, cost: f64, rate: f64, burst: f64, now: f64) -> Standing {
+        let wait = self.check(key, cost, rate, burst, now);
+        let rest = self.arrivals.get(key).map_or(0, |arrival| arrival.saturating_sub(nanos(now)));
+        // A key that found no room stands as if it had used up everything: there is nothing that it could take.
+        let full = wait > 0.0 && rest == 0 && wait.is_finite();
+        let rest = if full { wait } else { seconds(rest) };
+        let left = if full { 0.0 } else { (burst - rest * rate).max(0.0) };
+        Standing { wait, left, rest }
     }
 
     /// Keys that are remembered; some of them may be as good as forgotten.
@@ -134,6 +156,22 @@ mod tests {
         assert_eq!(limiter.check("k", 2.0, 10.0, 5.0, 0.0), 0.2);
         assert_eq!(limiter.check("k", 0.0, 10.0, 5.0, 0.0), 0.0);
         assert_eq!(limiter.check("k", 5.1, 10.0, 5.0, 9.0), f64::INFINITY);
+    }
+
+    #[test]
+    fn how_a_key_stands() {
+        let mut limiter = Limiter::new(1);
+        let mut take = |cost, now| {
+            let standing = limiter.take("k", cost, 10.0, 5.0, now);
+            (standing.wait, standing.left, standing.rest)
+        };
+        assert_eq!(take(0.0, 1.0), (0.0, 5.0, 0.0));
+        assert_eq!(take(2.0, 1.0), (0.0, 3.0, 0.2));
+        assert_eq!(take(3.0, 1.1), (0.0, 1.0, 0.4));
+        assert_eq!(take(2.0, 1.1), (0.1, 1.0, 0.4), "what is refused takes nothing");
+        assert_eq!(take(6.0, 1.1), (f64::INFINITY, 1.0, 0.4));
+        assert_eq!(take(1.0, 9.0), (0.0, 4.0, 0.1));
+        assert_eq!(limiter.take("other", 1.0, 10.0, 5.0, 9.0).left, 0.0, "there is no room for another key");
     }
 
     #[test]
@@ -231,6 +269,21 @@ mod tests {
                 }
                 prop_assert!(limiter.len() <= capacity);
                 prop_assert_eq!(limiter.len(), limiter.order.len());
+            }
+        }
+
+        /// What is said to be left can be taken, and not a whole unit more.
+        #[test]
+        fn what_is_left_can_be_taken(checks in checks(1)) {
+            let (mut limiter, mut now_ms) = (Limiter::new(1), 0_u64);
+            let (rate, burst) = (4.0, 16.0);
+            for check in checks {
+                now_ms += u64::from(check.pause_ms);
+                let now = now_ms as f64 / 1e3;
+                let standing = limiter.take("k", check.cost.into(), rate, burst, now);
+                let mut more = |cost: f64| limiter.check("k", cost, rate, burst, now);
+                prop_assert!(more(standing.left + 1.0) > 0.0);
+                prop_assert_eq!(more((standing.left - 1e-6).max(0.0)), 0.0);
             }
         }
 
