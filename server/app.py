@@ -37,6 +37,7 @@ from chiron.server.platform.clock import SystemClock
 from chiron.server.platform.cursors import SealedCursors
 from chiron.server.platform.ids import UuidV7
 from chiron.server.platform.keys import Sealer
+from chiron.server.platform.mail import DropFolder, Mailer, Sender
 from chiron.server.ports import ChannelAuthority, Clock, Database, Health, Ids, Tx
 from chiron.server.realtime.links import Links
 from chiron.server.realtime.publisher import Publisher
@@ -74,6 +75,7 @@ class App:
             ),
         )
         self._tokens = self._make_tokens()
+        self._mailer = self._make_mailer()
         buffer = bytearray(RECEIVE_BYTES)
         self._hub = Hub(buffer, limiter=self._limiter)
         self._engine = Engine(self._hub, buffer, on_poisoned=on_poisoned)
@@ -106,6 +108,7 @@ class App:
             self._pool, self._ids, self._clock, publisher, identity, SealedCursors(self._config.keys.cursor)
         )
         await self._chat.start()
+        await self._mailer.start()
         api = ChatApi(self._chat, epoch)
         authorities: list[ChannelAuthority] = [ConversationChannels(self._chat), PersonalChannels(self._pool)]
         self._links = Links(
@@ -155,6 +158,7 @@ class App:
             await self._links.stop()
         if self._chat is not None:
             await self._chat.stop()
+        await self._mailer.stop()
         self._engine.stop()
         self._passwords.close()
         await self._pool.stop()
@@ -174,6 +178,15 @@ class App:
         verifier = Verifier(ISSUER, ISSUER)
         verifier.set_keys([(key.kid, Signer(key.kid, key.seed).public_key) for key in self._config.keys.signing])
         return Tokens(verifier, self._clock, lifetime=ACCESS_SECONDS)
+
+    def _make_mailer(self) -> Mailer:
+        settings = self._config.settings
+        try:
+            sender = Sender(settings.mail.sender)
+        except ValueError as error:
+            raise SetupError(f"mail.sender: {error}") from error
+        folder = DropFolder(settings.data_dir / "mail", sender)
+        return Mailer(self._pool, self._clock, Sealer(self._config.keys.sealing), folder)
 
     def _make_identity(self, ended: Callable[[UUID], None]) -> Identity:
         newest = self._config.keys.signing[0]

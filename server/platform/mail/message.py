@@ -1,0 +1,96 @@
+"""A mail as it travels: RFC 5322, MIME (RFC 2045), in bytes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from email.errors import MessageError
+from email.headerregistry import Address
+from email.message import EmailMessage
+from email.policy import SMTP
+from uuid import UUID
+
+import idna
+
+LONGEST_LINE = 998
+"""Bytes (RFC 5322 §2.1.1); longer lines are folded by quoted-printable."""
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """One mail, opened."""
+
+    id: UUID
+    to: str = field(repr=False)
+    subject: str = field(repr=False)
+    text: str = field(repr=False)
+    date: datetime
+
+
+class Sender:
+    """Who all mails are from. Raises ValueError when `text` is not `Name <address>` or an address (RFC 5322 §3.4)."""
+
+    def __init__(self, text: str) -> None:
+        name, _, rest = text.strip().rpartition("<") if text.strip().endswith(">") else ("", "", f"{text.strip()}>")
+        try:
+            self._address = _address(rest.removesuffix(">"), name.strip().strip('"'))
+        except ValueError:
+            raise ValueError(f"{text!r} is no sender; write an address, or: Name <address>") from None
+        self.address = self._address.addr_spec
+
+    def compose(self, letter: Letter, *, eight_bit: bool = True) -> bytes:
+        """The mail in bytes, with CRLF; the same bytes for the same letter.
+
+        `eight_bit`: whether whoever takes it can do 8BITMIME (RFC 6152); else non-ASCII text is quoted-printable.
+        Raises ValueError when it cannot be a mail, such as for an address with line breaks.
+        """
+        message = EmailMessage(policy=SMTP if is_ascii(letter.to) else SMTP.clone(utf8=True))
+        try:
+            message["From"] = self._address
+            message["To"] = _address(letter.to)
+            message["Subject"] = one_line(letter.subject)
+            message["Date"] = letter.date
+            message["Message-ID"] = f"<{letter.id}@{self._address.domain}>"
+            message["Auto-Submitted"] = "auto-generated"  # RFC 3834 §5: no out-of-office answers to it
+            message.set_content(letter.text, cte=_encoding(letter.text, eight_bit=eight_bit))
+            return message.as_bytes()
+        except (MessageError, UnicodeError) as error:
+            raise ValueError("this cannot be a mail") from error
+
+
+def one_line(text: str) -> str:
+    """Without line breaks and other control characters: what becomes a header field ends where the field ends."""
+    return " ".join("".join(character if character.isprintable() else " " for character in text).split())
+
+
+def is_ascii(address: str) -> bool:
+    """Whether the address needs no SMTPUTF8 (RFC 6531): its domain can be written in ASCII (RFC 5890)."""
+    return address.rpartition("@")[0].isascii()
+
+
+def ascii_domain(address: str) -> str:
+    """The address with its domain in ASCII. Raises ValueError where there is no such domain."""
+    local, at, domain = address.rpartition("@")
+    if not domain.isascii():
+        domain = idna.encode(domain, uts46=True).decode("ascii")
+    return f"{local}{at}{domain}"
+
+
+def _address(spec: str, name: str = "") -> Address:
+    if any(not character.isprintable() or character.isspace() for character in spec) or not one_line(name) == name:
+        raise ValueError("control characters or spaces in an address")
+    try:
+        address = Address(name, addr_spec=ascii_domain(spec))
+    except (MessageError, IndexError) as error:
+        raise ValueError("no address") from error
+    if not address.username or not address.domain:
+        raise ValueError("no address")
+    return address
+
+
+def _encoding(text: str, *, eight_bit: bool) -> str:
+    if any(len(line) > LONGEST_LINE for line in text.encode().splitlines()):
+        return "quoted-printable"
+    if text.isascii():
+        return "7bit"
+    return "8bit" if eight_bit else "quoted-printable"
