@@ -158,6 +158,32 @@ class Response:
     headers: Sequence[tuple[str, str]] = ()
 
 
+@dataclass(slots=True)
+class Once:
+    """One request that its client may send again with the same `Idempotency-Key`, and how the server knows it again.
+
+    A unit of work asks `platform.once.recall` first and calls `keep` last, so that the outcome commits with the effect.
+    """
+
+    person: UUID
+    route: str
+    """Method and path with its places filled in."""
+    key: str
+    body_hash: bytes
+    """SHA-256 of query and body: another request under the same key is refused."""
+    outcome: bytes | None = None
+    """What was decided the first time, once that was found: this is a replay."""
+
+
+class Replays(Protocol):
+    async def find(self, once: Once) -> None:
+        """Set `once.outcome` if the request was done before.
+
+        Raises `Refused` idempotency_key_reused, `Unavailable`.
+        """
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Call:
     """What a handler gets: checked, decoded, limited."""
@@ -168,6 +194,8 @@ class Call:
     body: Any = None
     query: Any = None
     request: Request | None = None
+    once: Once | None = None
+    """Only where the route says `once="kept"` and the client sent a key."""
 
     @property
     def person(self) -> UUID:
@@ -179,11 +207,27 @@ Handler = Callable[[Call], Awaitable[Any]]
 
 
 @dataclass(frozen=True, slots=True)
+class Rate:
+    """Units of cost per second, and how many at once after a rest."""
+
+    per_second: float
+    burst: float
+
+
+@dataclass(frozen=True, slots=True)
 class Route:
     """`path` has typed places: `/v1/conversations/{conversation:uuid}/messages`; types are `uuid`, `int`, `str`.
 
     `body` and `query` are `msgspec` types; the handler returns a `msgspec` type, None (204) or a `Response`.
-    `cost` weighs the request in the limits. What `/openapi.json` says of the route is all here; what only it reads:
+    `cost` weighs the request in the limits; `limit` is a limit of its own besides the common ones: of each person, or of
+    each address where the rule lets anybody in.
+
+    `once` says what becomes of an `Idempotency-Key`: `kept`, the handler's unit of work keeps the outcome under
+    `Call.once`; `needless`, a repeat does no harm by itself; `refused`, a client that relies on it must learn that it
+    cannot. With `kept`, `rule.check` is not asked about a replay: it was when the effect took place, which may be why
+    it would refuse now (who has left is no member), so the answer shows only what the first one showed.
+
+    What `/openapi.json` says of the route is all here; what only it reads:
     `summary` (one line), `description` (CommonMark), `refusals` (codes of the handler's own, beyond those that follow
     from rule, body and query), `also` (other statuses with which `result` may come) and `media` (its content type).
     """
@@ -197,6 +241,8 @@ class Route:
     result: Any = None
     status: int = 200
     cost: float = 1.0
+    limit: Rate | None = None
+    once: Literal["kept", "needless", "refused"] = "refused"
     summary: str = ""
     description: str = ""
     refusals: tuple[str, ...] = ()
@@ -216,6 +262,8 @@ class Command:
     rule: Rule
     params: type | None = None
     cost: float = 1.0
+    limit: Rate | None = None
+    """Of each person, besides the common limit."""
 
 
 class Gateway(Protocol):
@@ -507,11 +555,14 @@ __all__ = [
     "Links",
     "Mail",
     "MailQueue",
+    "Once",
     "Page",
     "People",
     "Principal",
     "Publisher",
+    "Rate",
     "Record",
+    "Replays",
     "Request",
     "Response",
     "Route",
