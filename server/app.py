@@ -13,6 +13,7 @@ import socket
 from collections.abc import Callable, Sequence
 from uuid import UUID
 
+from chiron import __version__
 from chiron._core import Hub, Limiter, Signer, Tls, Verifier
 from chiron.db.pool import Pool
 from chiron.errors import SetupError, Unavailable
@@ -23,7 +24,7 @@ from chiron.server.config import ISSUER, WorkerConfig
 from chiron.server.edge.connection import WebSocketService
 from chiron.server.edge.engine import Engine
 from chiron.server.edge.tcp import TcpListener
-from chiron.server.gateway import health
+from chiron.server.gateway import health, openapi
 from chiron.server.gateway.commands import Commands
 from chiron.server.gateway.gateway import Gateway
 from chiron.server.gateway.limits import Limits, Rate, Rates
@@ -126,13 +127,15 @@ class App:
         )
         public_keys = [(key.kid, Signer(key.kid, key.seed).public_key) for key in self._config.keys.signing]
         checks = Health({"database": self._pool.check, "committer": self._chat.check, "server": self._is_draining})
+        routes = [*identity_api.routes(identity, public_keys), *api.routes(), *health.routes(checks)]
+        pages = Pages()
         self._gateway = Gateway(
-            [*identity_api.routes(identity, public_keys), *api.routes(), *health.routes(checks)],
+            [*routes, *openapi.routes(routes, pages, __version__)],
             verifier=self._tokens,
             limits=self._limits,
             clock=self._clock,
             origins=self._config.settings.origins,
-            pages=Pages(),
+            pages=pages,
         )
         self._listener = TcpListener(self._engine, self._gateway, WebSocketService(self._links))
         for sock, secure in sockets:

@@ -22,8 +22,8 @@ class ChatApi:
     def __init__(self, chat: Chat, epoch: str) -> None:
         self._chat = chat
         self._epoch = epoch
-        self._member = Rule("member", check=self._must_be_member)
-        self._owner = Rule("owner", check=self._must_be_owner)
+        self._member = Rule("member", check=self._must_be_member, refusals=("not_found",))
+        self._owner = Rule("owner", check=self._must_be_owner, refusals=("not_found", "direct_fixed", "forbidden"))
 
     def routes(self) -> list[Route]:
         one = "/v1/conversations/{conversation:uuid}"
@@ -37,6 +37,8 @@ class ChatApi:
                 result=model.Conversation,
                 status=201,
                 cost=5.0,
+                also=(200,),
+                refusals=("person_unknown", "not_found"),
                 summary="Begin a conversation, or find the direct one that exists (200)",
             ),
             Route(
@@ -69,10 +71,18 @@ class ChatApi:
                 result=model.Member,
                 status=201,
                 cost=5.0,
+                refusals=("person_unknown", "already_member"),
                 summary="Add somebody to a group",
             ),
             Route(
-                "DELETE", f"{one}/members/me", self.leave, self._member, status=204, cost=5.0, summary="Leave a group"
+                "DELETE",
+                f"{one}/members/me",
+                self.leave,
+                self._member,
+                status=204,
+                cost=5.0,
+                refusals=("direct_fixed",),
+                summary="Leave a group",
             ),
             Route(
                 "DELETE",
@@ -91,6 +101,8 @@ class ChatApi:
                 body=model.Publish,
                 result=model.Acknowledged,
                 status=201,
+                also=(200,),
+                refusals=("client_id_reused",),
                 summary="Publish a message; a repeat answers 200 with the first acknowledgement",
             ),
             Route(

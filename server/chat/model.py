@@ -20,6 +20,8 @@ PREVIEW_CHARACTERS = 200
 Offset = Annotated[int, msgspec.Meta(ge=0, le=2**53 - 1)]
 PageSize = Annotated[int, msgspec.Meta(ge=1, le=200)]
 HistorySize = Annotated[int, msgspec.Meta(ge=1, le=500)]
+Body = Annotated[msgspec.Raw, msgspec.Meta(extra_json_schema={"type": "object"})]
+"""Of a record: what it holds depends on its kind."""
 
 
 # What comes in.
@@ -49,7 +51,7 @@ class Add(msgspec.Struct, frozen=True):
 class Publish(msgspec.Struct, frozen=True):
     client_id: str
     kind: str
-    body: msgspec.Raw
+    body: Body
     ref: UUID | None = None
 
 
@@ -172,7 +174,7 @@ class Delivery(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="op", 
     time: int
     author: UUID
     kind: str
-    body: msgspec.Raw
+    body: Body
     ref: UUID | None = None
     client_id: str | None = None
     verdict: str | None = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from typing import Literal
 
 import msgspec
 
@@ -11,6 +12,14 @@ from chiron.server.ports import ANYONE, Call, Health, Response, Route
 
 CHECK_SECONDS = 2.0
 """A part that does not answer within this is not well."""
+
+
+class Report(msgspec.Struct, frozen=True):
+    """How the server is."""
+
+    status: Literal["ok", "unavailable"]
+    trouble: dict[str, str]
+    """A sentence for each part that is not well."""
 
 
 def routes(health: Health) -> list[Route]:
@@ -24,8 +33,8 @@ def routes(health: Health) -> list[Route]:
         return _report(503 if trouble else 200, trouble)
 
     return [
-        Route("GET", "/livez", livez, ANYONE, cost=0.0, summary="Whether the process works"),
-        Route("GET", "/readyz", readyz, ANYONE, cost=0.0, summary="Whether it can serve"),
+        Route("GET", "/livez", livez, ANYONE, result=Report, cost=0.0, summary="Whether the process works"),
+        Route("GET", "/readyz", readyz, ANYONE, result=Report, also=(503,), cost=0.0, summary="Whether it can serve"),
     ]
 
 
@@ -38,5 +47,5 @@ async def _ask(check: Callable[[], Awaitable[str | None]]) -> str | None:
 
 
 def _report(status: int, trouble: dict[str, str]) -> Response:
-    body = msgspec.json.encode({"status": "ok" if status == 200 else "unavailable", "trouble": trouble})
+    body = msgspec.json.encode(Report("ok" if status == 200 else "unavailable", trouble))
     return Response(status, body, [("content-type", "application/json")])

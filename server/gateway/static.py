@@ -75,24 +75,31 @@ class Pages:
         """The file that a GET or HEAD asks for; None when there is none of that name."""
         path = request.target.partition("?")[0]
         if path in ("/", "/index.html"):
-            if not self.built:
-                return Response(503, _MISSING, _headers(_TYPES["html"], "no-store"))
-            path = "/index.html"
+            return self.page(request, "/index.html")
         file = self._files.get(path)
+        return None if file is None else _answer(request, file)
+
+    def page(self, request: Request, name: str) -> Response:
+        """A page by the name of its file, or how to build it."""
+        file = self._files.get(name)
         if file is None:
-            return None
-        caching = "public, max-age=31536000, immutable" if file.immutable else "no-cache"
-        headers = [*_headers(file.type, caching), ("etag", file.etag)]
-        if _matches(request.header("if-none-match"), file.etag):
-            return Response(304, b"", headers)
-        return Response(200, file.body, headers)
+            return Response(503, _MISSING, _headers(_TYPES["html"], "no-store"))
+        return _answer(request, file)
+
+
+def _answer(request: Request, file: _File) -> Response:
+    caching = "public, max-age=31536000, immutable" if file.immutable else "no-cache"
+    headers = [*_headers(file.type, caching), ("etag", file.etag)]
+    if matches(request.header("if-none-match"), file.etag):
+        return Response(304, b"", headers)
+    return Response(200, file.body, headers)
 
 
 def _headers(type: str, caching: str) -> list[tuple[str, str]]:
     return [("content-type", type), ("cache-control", caching), ("content-security-policy", PAGE_POLICY)]
 
 
-def _matches(condition: str | None, etag: str) -> bool:
+def matches(condition: str | None, etag: str) -> bool:
     """RFC 9110 §13.1.2: a list of tags, compared weakly."""
     if condition is None:
         return False
