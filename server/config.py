@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 import platformdirs
 
 from chiron.server.platform.keys import Keys
+from chiron.server.settings import checks
+from chiron.server.settings.checks import RELOADED, Trait
+from chiron.server.settings.checks import parse_address as parse_address
 
 ISSUER = "chiron"
 """`iss` and `aud` of access tokens: one instance issues and accepts them."""
@@ -23,31 +27,34 @@ def default_data_dir() -> Path:
 
 
 class TlsSettings(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
-    certificate: Path | None = None
+    certificate: Annotated[Path | None, RELOADED] = None
     """PEM certificate chain; None: made by the development authority."""
-    key: Path | None = None
+    key: Annotated[Path | None, RELOADED] = None
     """PEM private key of it."""
 
 
 class MailSettings(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
-    smtp: str | None = None
+    smtp: Annotated[str | None, Trait(secret=True, check=checks.smtp)] = None
     """`smtp://[user[:password]@]host[:port]` (STARTTLS where offered, required with a user) or `smtps://…`; None: mail
     is put into the drop folder, `mail/` of the data folder."""
-    sender: str = "Chiron <chiron@localhost>"
+    sender: Annotated[str, Trait(check=checks.sender)] = "Chiron <chiron@localhost>"
     """`From` of every mail (RFC 5322)."""
     page: Literal["auto", "on", "off"] = "auto"
     """Whether `/mail` shows the drop folder to this machine's loopback addresses. `auto`: while the certificate is the
     development authority's, there is no `public_url` and nothing is trusted as a proxy."""
 
 
+Rate = Annotated[float, msgspec.Meta(gt=0), RELOADED]
+
+
 class LimitSettings(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
     """Units of cost per second and how many at once (GCRA); most requests cost 1, those that write more."""
 
-    address_per_second: float = 200.0
+    address_per_second: Rate = 200.0
     """Per IPv4 address or IPv6 /64: it may be a whole school."""
-    address_burst: float = 1000.0
-    person_per_second: float = 50.0
-    person_burst: float = 200.0
+    address_burst: Rate = 1000.0
+    person_per_second: Rate = 50.0
+    person_burst: Rate = 200.0
 
 
 class IdentitySettings(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
@@ -59,31 +66,42 @@ class IdentitySettings(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown
 class Settings(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
     """Everything that `chiron serve` can be told."""
 
-    data_dir: Path = msgspec.field(default_factory=default_data_dir)
+    data_dir: Annotated[Path, Trait(default="`/var/lib/chiron` for root, else the user's data folder")] = msgspec.field(
+        default_factory=default_data_dir
+    )
     """Folder of everything that must be kept."""
-    port: int = 8443
+    port: Annotated[int, msgspec.Meta(ge=0, le=65535)] = 8443
     """TCP port with TLS; 0 takes a free one."""
-    host: str = ""
+    host: Annotated[str, Trait(check=checks.host)] = ""
     """Address of `port`; empty: every address."""
-    plain: str | None = "127.0.0.1:8080"
+    plain: Annotated[str | None, Trait(check=checks.address)] = "127.0.0.1:8080"
     """`HOST:PORT` of a second listener without TLS: for a trusted proxy, and for development on a loopback address."""
-    public_url: str | None = None
+    public_url: Annotated[str | None, Trait(check=checks.origin)] = None
     """Where people reach the page, such as `https://mentors.example.org`: for links in mails."""
-    database: str | None = None
+    database: Annotated[str | None, Trait(secret=True, check=checks.postgresql)] = None
     """`postgresql://…` of a PostgreSQL ≥ 18 of yours; None: the embedded one."""
-    origins: tuple[str, ...] = ()
+    origins: Annotated[tuple[str, ...], Trait(check=checks.origin)] = ()
     """Other origins whose pages may use this server."""
-    trusted_proxies: tuple[str, ...] = ()
+    trusted_proxies: Annotated[tuple[str, ...], Trait(check=checks.network)] = ()
     """Networks (CIDR) whose `Forwarded` or `X-Forwarded-For` is believed."""
     proxy_protocol: bool = False
     """Whether connections to `plain` begin with a PROXY protocol v2 header, which is then required."""
-    metrics: str | None = "127.0.0.1:9464"
+    metrics: Annotated[str | None, Trait(check=checks.loopback_address)] = "127.0.0.1:9464"
     """`HOST:PORT` of Prometheus metrics, a loopback address; None: not served."""
-    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_level: Annotated[Literal["debug", "info", "warning", "error"], RELOADED] = "info"
+    """How much to log; each request is a line of `info`. `chiron serve` on a terminal takes `warning` by default."""
     tls: TlsSettings = TlsSettings()
     mail: MailSettings = MailSettings()
     limits: LimitSettings = LimitSettings()
     identity: IdentitySettings = IdentitySettings()
+
+
+def conflicts(settings: Settings) -> Iterator[tuple[tuple[str, ...], str]]:
+    """What settings that are each right cannot be together: their names, and a sentence's end for each conflict."""
+    if (settings.tls.certificate is None) != (settings.tls.key is None):
+        yield ("tls.certificate", "tls.key"), "give both or neither"
+    if settings.proxy_protocol and settings.plain is None:
+        yield ("proxy_protocol", "plain"), "the PROXY protocol is spoken on `plain` alone, which is off"
 
 
 def from_path(value: object) -> str:
@@ -123,13 +141,3 @@ class WorkerConfig(msgspec.Struct, kw_only=True, frozen=True):
 
     def __repr__(self) -> str:
         return "WorkerConfig(…)"
-
-
-def parse_address(text: str) -> tuple[str, int]:
-    """`HOST:PORT` or `[IPv6]:PORT`; `:PORT` is of the loopback address. Raises ValueError."""
-    host, colon, port = text.rpartition(":")
-    bare = host.removeprefix("[").removesuffix("]")
-    well_formed = port.isascii() and port.isdecimal() and (host == f"[{bare}]" if ":" in bare else host == bare)
-    if not colon or not well_formed or int(port) > 65535:
-        raise ValueError(f"{text!r} is not an address; write HOST:PORT, such as 127.0.0.1:8080")
-    return bare or "127.0.0.1", int(port)

@@ -1,0 +1,163 @@
+"""What the text of a setting must be. Each check raises ValueError, whose text says what would be right."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import SplitResult, parse_qsl, urlencode, urlsplit
+
+_HOST = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)(\.(?!-)[A-Za-z0-9_-]{1,63}(?<!-))*\.?")
+_HIDDEN = "***"
+_PASSWORDS = frozenset({"password", "sslpassword", "passfile"})
+"""Parameters of a PostgreSQL address (libpq, §32.1.2) that hold, or lead to, a password."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trait:
+    """What a setting's type does not say. It stands in the type's `Annotated`, beside `msgspec.Meta` for ranges."""
+
+    reload: bool = False
+    """Whether a running server follows a change; else it takes a restart."""
+    secret: bool = False
+    """Whether the value may hold a password, as an address does: it is masked where it is shown."""
+    check: Callable[[Any], None] | None = None
+    """Raises ValueError saying what would be right. For a list it is asked about each item."""
+    default: str = ""
+    """How pages name a default that is not the same on every machine."""
+
+
+RELOADED = Trait(reload=True)
+
+
+def parse_address(text: str) -> tuple[str, int]:
+    """`HOST:PORT` or `[IPv6]:PORT`; `:PORT` is of the loopback address. Raises ValueError."""
+    host, colon, port = text.rpartition(":")
+    bare = host.removeprefix("[").removesuffix("]")
+    well_formed = port.isascii() and port.isdecimal() and (host == f"[{bare}]" if ":" in bare else host == bare)
+    if not colon or not well_formed or int(port) > 65535:
+        raise ValueError(f"{text!r} is not an address; write HOST:PORT, such as 127.0.0.1:8080")
+    return bare or "127.0.0.1", int(port)
+
+
+def address(text: str) -> None:
+    host, _ = parse_address(text)
+    _require_host(host, text)
+
+
+def host(text: str) -> None:
+    if text:
+        _require_host(text, text)
+
+
+def loopback_address(text: str) -> None:
+    host, _ = parse_address(text)
+    try:
+        loopback = host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        loopback = False
+    if not loopback:
+        raise ValueError(f"{text!r} is not an address of this machine alone; write 127.0.0.1:PORT or [::1]:PORT")
+
+
+def network(text: str) -> None:
+    try:
+        ipaddress.ip_network(text)
+    except ValueError:
+        # With bits of a host set the network that is meant can be named.
+        try:
+            meant = f"did you mean {ipaddress.ip_network(text, strict=False)}?"
+        except ValueError:
+            meant = "write CIDR, such as 10.0.0.0/8 or 2001:db8::/32"
+        raise ValueError(f"{text!r} is not a network; {meant}") from None
+
+
+def origin(text: str) -> None:
+    """RFC 6454 §6.2, of a page that a browser loads."""
+    parts = _split(text)
+    if parts is None or parts.scheme not in ("http", "https") or text != f"{parts.scheme}://{parts.netloc}":
+        raise ValueError(f"{text!r} is not an origin; write https://HOST or https://HOST:PORT, without anything behind")
+    if parts.username is not None or not _is_host(parts.hostname):
+        raise ValueError(f"{text!r} is not an origin; write https://HOST or https://HOST:PORT")
+    if parts.port == {"http": 80, "https": 443}[parts.scheme]:
+        raise ValueError(f"{text!r} is not how browsers write it; leave the port out")
+    if parts.netloc != parts.netloc.lower():
+        raise ValueError(f"{text!r} is not how browsers write it; write {text.lower()}")
+
+
+def smtp(text: str) -> None:
+    parts = _split(text)
+    right = "write smtp://[USER[:PASSWORD]@]HOST[:PORT], or smtps://… for TLS from the first byte"
+    if parts is None or parts.scheme not in ("smtp", "smtps") or not _is_host(parts.hostname):
+        raise ValueError(f"it is not the address of a mail server; {right}")
+    if parts.path not in ("", "/") or parts.query or parts.fragment:
+        raise ValueError(f"nothing may follow the host; {right}")
+
+
+def postgresql(text: str) -> None:
+    parts = _split(text, port=False)
+    if parts is None or parts.scheme not in ("postgresql", "postgres"):
+        raise ValueError("it is not the address of a database; write postgresql://USER:PASSWORD@HOST:PORT/NAME")
+
+
+def sender(text: str) -> None:
+    """One mailbox of RFC 5322 §3.4, on one line."""
+    if not re.fullmatch(r"([^<>@\x00-\x1f\x7f]*<[^<>@\s]+@[^<>@\s]+>|[^<>@\s]+@[^<>@\s]+)", text):
+        raise ValueError(f"{text!r} is not a sender; write NAME <USER@HOST> or USER@HOST")
+
+
+def hide_password(text: str) -> str:
+    """The text with passwords of an address masked; what is no address is masked whole."""
+    parts = _split(text, port=False)
+    if parts is None or not parts.scheme:
+        return _HIDDEN
+    netloc = parts.netloc
+    user, at, host = netloc.rpartition("@")
+    if at and ":" in user:
+        netloc = f"{user.partition(':')[0]}:{_HIDDEN}@{host}"
+    query = parts.query
+    if any(name in _PASSWORDS for name, _ in parse_qsl(query, keep_blank_values=True)):
+        pairs = parse_qsl(query, keep_blank_values=True)
+        query = urlencode([(name, _HIDDEN if name in _PASSWORDS else value) for name, value in pairs], safe="*/")
+    return parts._replace(netloc=netloc, query=query).geturl()
+
+
+def holds_password(text: str) -> bool:
+    return hide_password(text) != _split_and_join(text)
+
+
+def _split_and_join(text: str) -> str | None:
+    parts = _split(text, port=False)
+    return parts.geturl() if parts is not None else None
+
+
+def _split(text: str, *, port: bool = True) -> SplitResult | None:
+    """The parts of an address; None when it has none, or with `port` when its port is no number up to 65535."""
+    # `urlsplit` takes line ends and tabs out silently.
+    if any(ord(character) <= 0x20 or ord(character) == 0x7F for character in text):
+        return None
+    try:
+        parts = urlsplit(text)
+        if port:
+            _ = parts.port
+    except ValueError:
+        return None
+    return parts
+
+
+def _require_host(host: str, text: str) -> None:
+    if not _is_host(host):
+        raise ValueError(f"{text!r} names no host; write a name such as localhost or an address such as 127.0.0.1")
+
+
+def _is_host(text: str | None) -> bool:
+    if not text:
+        return False
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        # RFC 1123 §2.1; what ends in a number was meant to be an address.
+        return bool(_HOST.fullmatch(text)) and len(text) <= 253 and not text.rstrip(".").rpartition(".")[2].isdigit()
+    return True
