@@ -24,7 +24,7 @@ from chiron.server.config import ISSUER, WorkerConfig
 from chiron.server.edge.connection import WebSocketService
 from chiron.server.edge.engine import Engine
 from chiron.server.edge.tcp import TcpListener
-from chiron.server.gateway import health, openapi
+from chiron.server.gateway import health, mail_page, openapi
 from chiron.server.gateway.commands import Commands
 from chiron.server.gateway.gateway import Gateway
 from chiron.server.gateway.limits import Limits, Rate, Rates
@@ -38,8 +38,8 @@ from chiron.server.platform.clock import SystemClock
 from chiron.server.platform.cursors import SealedCursors
 from chiron.server.platform.ids import UuidV7
 from chiron.server.platform.keys import Sealer
-from chiron.server.platform.mail import DropFolder, Mailer, Sender
-from chiron.server.ports import ChannelAuthority, Clock, Database, Health, Ids, Tx
+from chiron.server.platform.mail import DropFolder, Mailer, Sender, Smtp, parse_smtp
+from chiron.server.ports import ChannelAuthority, Clock, Database, Health, Ids, Route, Tx
 from chiron.server.realtime.links import Links
 from chiron.server.realtime.publisher import Publisher
 
@@ -76,7 +76,7 @@ class App:
             ),
         )
         self._tokens = self._make_tokens()
-        self._mailer = self._make_mailer()
+        self._dropped, self._mailer = self._make_mailer()
         buffer = bytearray(RECEIVE_BYTES)
         self._hub = Hub(buffer, limiter=self._limiter)
         self._engine = Engine(self._hub, buffer, on_poisoned=on_poisoned)
@@ -130,7 +130,7 @@ class App:
         routes = [*identity_api.routes(identity, public_keys), *api.routes(), *health.routes(checks)]
         pages = Pages()
         self._gateway = Gateway(
-            [*routes, *openapi.routes(routes, pages, __version__)],
+            [*routes, *openapi.routes(routes, pages, __version__), *self._mail_page()],
             verifier=self._tokens,
             limits=self._limits,
             clock=self._clock,
@@ -182,14 +182,24 @@ class App:
         verifier.set_keys([(key.kid, Signer(key.kid, key.seed).public_key) for key in self._config.keys.signing])
         return Tokens(verifier, self._clock, lifetime=ACCESS_SECONDS)
 
-    def _make_mailer(self) -> Mailer:
+    def _make_mailer(self) -> tuple[DropFolder | None, Mailer]:
+        """The drop folder, where mail goes there."""
         settings = self._config.settings
+        sealer = Sealer(self._config.keys.sealing)
         try:
             sender = Sender(settings.mail.sender)
+            if settings.mail.smtp is not None:
+                smtp = Smtp(parse_smtp(settings.mail.smtp), sender)
+                return None, Mailer(self._pool, self._clock, sealer, smtp)
         except ValueError as error:
-            raise SetupError(f"mail.sender: {error}") from error
+            raise SetupError(f"The settings of mail cannot be used: {error}") from error
         folder = DropFolder(settings.data_dir / "mail", sender)
-        return Mailer(self._pool, self._clock, Sealer(self._config.keys.sealing), folder)
+        return folder, Mailer(self._pool, self._clock, sealer, folder)
+
+    def _mail_page(self) -> list[Route]:
+        if self._dropped is None or not mail_page.is_shown(self._config.settings):
+            return []
+        return mail_page.routes(self._dropped)
 
     def _make_identity(self, ended: Callable[[UUID], None]) -> Identity:
         newest = self._config.keys.signing[0]

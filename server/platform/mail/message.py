@@ -36,7 +36,10 @@ class Sender:
             self._address = _address(rest.removesuffix(">"), name.strip().strip('"'))
         except ValueError:
             raise ValueError(f"{text!r} is no sender; write an address, or: Name <address>") from None
+        if not self._address.addr_spec.isascii():
+            raise ValueError(f"{text!r} is no sender: not every mail server takes one that is not ASCII")
         self.address = self._address.addr_spec
+        self.domain = self._address.domain
 
     def compose(self, letter: Letter, *, eight_bit: bool = True) -> bytes:
         """The mail in bytes, with CRLF; the same bytes for the same letter.
@@ -44,7 +47,7 @@ class Sender:
         `eight_bit`: whether whoever takes it can do 8BITMIME (RFC 6152); else non-ASCII text is quoted-printable.
         Raises ValueError when it cannot be a mail, such as for an address with line breaks.
         """
-        message = EmailMessage(policy=SMTP if is_ascii(letter.to) else SMTP.clone(utf8=True))
+        message = EmailMessage(policy=SMTP.clone(utf8=True) if needs_smtputf8(letter.to) else SMTP)
         try:
             message["From"] = self._address
             message["To"] = _address(letter.to)
@@ -63,9 +66,9 @@ def one_line(text: str) -> str:
     return " ".join("".join(character if character.isprintable() else " " for character in text).split())
 
 
-def is_ascii(address: str) -> bool:
-    """Whether the address needs no SMTPUTF8 (RFC 6531): its domain can be written in ASCII (RFC 5890)."""
-    return address.rpartition("@")[0].isascii()
+def needs_smtputf8(address: str) -> bool:
+    """Whether only servers with SMTPUTF8 (RFC 6531) can take it: what is left of the @ has no form in ASCII."""
+    return not address.rpartition("@")[0].isascii()
 
 
 def ascii_domain(address: str) -> str:

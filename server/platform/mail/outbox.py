@@ -44,7 +44,7 @@ POLL = 1.0
 """Seconds between looks, about: several workers do not look at once."""
 BATCH = 20
 LEASE = timedelta(seconds=60)
-SEND_SECONDS = 25.0
+SEND_SECONDS = 45.0
 """For one mail. No mail is begun that might not be done within the lease."""
 
 KNOCK = (1.0, 60.0)
