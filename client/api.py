@@ -8,15 +8,29 @@ import json
 import ssl
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, cast
 from urllib.parse import urlsplit
 
 import httpx
 
 from chiron.client.errors import NotReachable, ServerRefused, SignedOut
+from chiron.client.model import (
+    Acknowledged,
+    Conversation,
+    History,
+    Items,
+    Login,
+    Me,
+    Member,
+    Page,
+    Profile,
+)
 
 Who = str
 """A person's id, or an e-mail address."""
+
+ENDED = frozenset({"unauthenticated", "login_ended", "refresh_reused"})
+"""Refusals of a refresh after which only signing in helps."""
 
 EARLY = 30.0
 """Seconds before expiry at which an access token is exchanged."""
@@ -49,30 +63,91 @@ class Api:
         self._expires_at = 0.0
         self.refresh_token = ""
         """Keep it to sign in again with `resume`; it changes with every refresh."""
-        self.person: dict[str, Any] = {}
-        """`Me` of docs/protocol.md, once signed in."""
+        self.person = cast(Me, {})
+        """Once signed in."""
 
     async def close(self) -> None:
         await self._http.aclose()
 
     # Accounts.
 
-    async def register(self, email: str, password: str, name: str, *, device: str = "chiron.client") -> dict[str, Any]:
-        body = {"email": email, "password": password, "name": name, "device": device}
-        return self._signed_in(await self._send("POST", "/v1/people", body))
+    async def register(
+        self,
+        email: str,
+        password: str,
+        name: str,
+        *,
+        device: str = "chiron.client",
+        locale: str | None = None,
+        zone: str | None = None,
+    ) -> Me:
+        """A new account, signed in. It can talk to others once its address is verified: see `verify`."""
+        body = {"email": email, "password": password, "name": name, "device": device, "locale": locale, "zone": zone}
+        return self._signed_in(await self._send("POST", "/v1/people", _given(body)))
 
-    async def log_in(self, email: str, password: str, *, device: str = "chiron.client") -> dict[str, Any]:
+    async def log_in(self, email: str, password: str, *, device: str = "chiron.client") -> Me:
         return self._signed_in(
             await self._send("POST", "/v1/logins", {"email": email, "password": password, "device": device})
         )
 
-    async def resume(self, refresh_token: str) -> dict[str, Any]:
+    async def resume(self, refresh_token: str) -> Me:
         """Sign in with a kept refresh token."""
         return self._signed_in(await self._send("POST", "/v1/logins/refresh", {"refresh_token": refresh_token}))
 
     async def log_out(self) -> None:
         await self._call("DELETE", "/v1/logins/current")
         self._access = self.refresh_token = ""
+
+    async def me(self) -> Me:
+        self.person = cast(Me, await self._call("GET", "/v1/me"))
+        return self.person
+
+    async def change_me(self, *, name: str | None = None, locale: str | None = None, zone: str | None = None) -> Me:
+        """What is left out stays."""
+        body = _given({"name": name, "locale": locale, "zone": zone})
+        self.person = cast(Me, await self._call("PATCH", "/v1/me", body))
+        return self.person
+
+    async def change_password(self, current: str, password: str) -> None:
+        """Every other login ends."""
+        await self._call("PUT", "/v1/me/password", {"current": current, "password": password})
+
+    async def send_verification(self) -> None:
+        """Have the mail with the link sent again."""
+        await self._call("POST", "/v1/me/verification")
+
+    async def verify(self, token: str) -> None:
+        """Verify an address by the token of the mail's link; whoever is signed in here gets a new access token."""
+        await self._send("POST", "/v1/verifications", {"token": token})
+        if self.refresh_token:
+            await self.resume(self.refresh_token)
+
+    async def request_reset(self, email: str) -> None:
+        """Have a link sent by which a new password can be chosen, if the address has an account."""
+        await self._send("POST", "/v1/resets", {"email": email})
+
+    async def reset_password(self, token: str, password: str) -> None:
+        """Every login ends."""
+        await self._send("POST", "/v1/resets/password", {"token": token, "password": password})
+
+    async def logins(self, *, cursor: str | None = None, limit: int = 50) -> Page[Login]:
+        return cast(Page[Login], await self._call("GET", "/v1/logins", query=_paging(cursor, limit)))
+
+    async def name_login(self, login: str, device: str) -> Login:
+        return cast(Login, await self._call("PATCH", f"/v1/logins/{login}", {"device": device}))
+
+    async def end_login(self, login: str) -> None:
+        """Sign out another device."""
+        await self._call("DELETE", f"/v1/logins/{login}")
+
+    async def end_other_logins(self) -> None:
+        await self._call("DELETE", "/v1/logins/others")
+
+    async def profiles(self) -> list[Profile]:
+        return cast(Items[Profile], await self._call("GET", "/v1/me/profiles"))["items"]
+
+    async def set_profile(self, kind: Literal["mentor", "mentee"], state: Literal["active", "paused"]) -> Profile:
+        return cast(Profile, await self._call("PUT", f"/v1/me/profiles/{kind}", {"state": state}))
 
     async def access_token(self, *, newer_than: str = "") -> str:
         """A token with some life left, and another one than `newer_than`. Raises SignedOut."""
@@ -84,69 +159,77 @@ class Api:
             try:
                 await self.resume(self.refresh_token)
             except ServerRefused as error:
-                if error.code in ("unauthenticated", "login_ended"):
+                if error.code in ENDED:
                     raise SignedOut("the login has ended; sign in again") from error
                 raise
             return self._access
 
-    # Conversations: shapes as in docs/protocol.md.
+    # Conversations. `key` is an Idempotency-Key: whoever sends the same request again with it gets the first answer.
 
-    async def conversations(self, *, cursor: str | None = None, limit: int = 50) -> dict[str, Any]:
-        query = {"limit": str(limit)} | ({"cursor": cursor} if cursor else {})
-        return await self._call("GET", "/v1/conversations", query=query)
+    async def conversations(self, *, cursor: str | None = None, limit: int = 50) -> Page[Conversation]:
+        return cast(Page[Conversation], await self._call("GET", "/v1/conversations", query=_paging(cursor, limit)))
 
-    async def direct(self, who: Who) -> dict[str, Any]:
+    async def direct(self, who: Who) -> Conversation:
         """The direct conversation with somebody, made when there is none. Harmless to repeat."""
-        return await self._call("POST", "/v1/conversations", {"kind": "direct", "people": [_who(who)]})
+        body = {"kind": "direct", "people": [_who(who)]}
+        return cast(Conversation, await self._call("POST", "/v1/conversations", body))
 
-    async def group(self, title: str, people: list[Who]) -> dict[str, Any]:
+    async def group(self, title: str, people: list[Who], *, key: str = "") -> Conversation:
         body = {"kind": "group", "title": title, "people": [_who(who) for who in people]}
-        return await self._call("POST", "/v1/conversations", body)
+        return cast(Conversation, await self._call("POST", "/v1/conversations", body, key=key))
 
-    async def conversation(self, conversation: str) -> dict[str, Any]:
-        return await self._call("GET", f"/v1/conversations/{conversation}")
+    async def conversation(self, conversation: str) -> Conversation:
+        return cast(Conversation, await self._call("GET", f"/v1/conversations/{conversation}"))
 
-    async def members(self, conversation: str, *, cursor: str | None = None, limit: int = 200) -> dict[str, Any]:
-        query = {"limit": str(limit)} | ({"cursor": cursor} if cursor else {})
-        return await self._call("GET", f"/v1/conversations/{conversation}/members", query=query)
+    async def members(self, conversation: str, *, cursor: str | None = None, limit: int = 200) -> Page[Member]:
+        path = f"/v1/conversations/{conversation}/members"
+        return cast(Page[Member], await self._call("GET", path, query=_paging(cursor, limit)))
 
-    async def add(self, conversation: str, who: Who) -> dict[str, Any]:
-        return await self._call("POST", f"/v1/conversations/{conversation}/members", {"person": _who(who)})
+    async def add(self, conversation: str, who: Who, *, key: str = "") -> Member:
+        path = f"/v1/conversations/{conversation}/members"
+        return cast(Member, await self._call("POST", path, {"person": _who(who)}, key=key))
 
-    async def remove(self, conversation: str, person: str) -> None:
-        await self._call("DELETE", f"/v1/conversations/{conversation}/members/{person}")
+    async def remove(self, conversation: str, person: str, *, key: str = "") -> None:
+        await self._call("DELETE", f"/v1/conversations/{conversation}/members/{person}", key=key)
 
-    async def leave(self, conversation: str) -> None:
-        await self._call("DELETE", f"/v1/conversations/{conversation}/members/me")
+    async def leave(self, conversation: str, *, key: str = "") -> None:
+        await self._call("DELETE", f"/v1/conversations/{conversation}/members/me", key=key)
 
-    async def publish(self, conversation: str, client_id: str, text: str) -> dict[str, Any]:
+    async def publish(self, conversation: str, client_id: str, text: str) -> Acknowledged:
         """Send over REST; repeating it with the same `client_id` (a ULID) is harmless."""
         body = {"client_id": client_id, "kind": "text", "body": {"text": text}}
-        return await self._call("POST", f"/v1/conversations/{conversation}/messages", body)
+        return cast(Acknowledged, await self._call("POST", f"/v1/conversations/{conversation}/messages", body))
 
     async def history(
         self, conversation: str, *, after: int | None = None, before: int | None = None, limit: int = 100
-    ) -> dict[str, Any]:
+    ) -> History:
         places = {"after": after, "before": before, "limit": limit}
-        query = {name: str(value) for name, value in places.items() if value is not None}
-        return await self._call("GET", f"/v1/conversations/{conversation}/messages", query=query)
+        query = {name: str(value) for name, value in _given(places).items()}
+        return cast(History, await self._call("GET", f"/v1/conversations/{conversation}/messages", query=query))
 
     async def watermark(self, conversation: str, *, received: int | None = None, read: int | None = None) -> None:
-        body = {name: value for name, value in (("received", received), ("read", read)) if value is not None}
+        body = _given({"received": received, "read": read})
         await self._call("PUT", f"/v1/conversations/{conversation}/watermark", body)
 
     # Transport.
 
     async def _call(
-        self, method: str, path: str, body: dict[str, Any] | None = None, *, query: dict[str, str] | None = None
+        self,
+        method: str,
+        path: str,
+        body: dict[str, Any] | None = None,
+        *,
+        query: dict[str, str] | None = None,
+        key: str = "",
     ) -> dict[str, Any]:
         token = await self.access_token()
         try:
-            return await self._send(method, path, body, query=query, token=token)
+            return await self._send(method, path, body, query=query, token=token, key=key)
         except ServerRefused as error:
             if error.action != "refresh":
                 raise
-        return await self._send(method, path, body, query=query, token=await self.access_token(newer_than=token))
+        token = await self.access_token(newer_than=token)
+        return await self._send(method, path, body, query=query, token=token, key=key)
 
     async def _send(
         self,
@@ -156,8 +239,11 @@ class Api:
         *,
         query: dict[str, str] | None = None,
         token: str = "",
+        key: str = "",
     ) -> dict[str, Any]:
         headers = {"authorization": f"Bearer {token}"} if token else {}
+        if key:
+            headers["idempotency-key"] = f'"{key}"'
         try:
             response = await self._http.request(method, path, json=body, params=query, headers=headers)
         except httpx.HTTPError as error:
@@ -176,7 +262,7 @@ class Api:
                 f"{self.origin} answers with status {response.status_code}, but not like Chiron"
             ) from error
 
-    def _signed_in(self, session: dict[str, Any]) -> dict[str, Any]:
+    def _signed_in(self, session: dict[str, Any]) -> Me:
         try:
             self._access = session["access_token"]
             self._expires_at = time.monotonic() + session["expires_in"]
@@ -214,6 +300,14 @@ def _text(value: object) -> str:
 def _seconds(retry_after: str | None) -> float | None:
     """RFC 9110 §10.2.3; a date there is of no use to us."""
     return float(retry_after) if retry_after and retry_after.isdecimal() else None
+
+
+def _given(members: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in members.items() if value is not None}
+
+
+def _paging(cursor: str | None, limit: int) -> dict[str, str]:
+    return {"limit": str(limit)} | ({"cursor": cursor} if cursor else {})
 
 
 def _who(who: Who) -> dict[str, str]:

@@ -16,6 +16,7 @@ from typing import Any
 from chiron.client.api import Api
 from chiron.client.errors import ClientError, NotReachable, ServerRefused, SignedOut
 from chiron.client.link import Link
+from chiron.client.model import Conversation, Member, Record
 from chiron.client.patience import patiently
 from chiron.client.text import one_line, printable
 from chiron.protocols.wire import events, frames
@@ -48,14 +49,14 @@ class Terminal:
         self._link = link
         self._show = show
         self._notify = notify
-        self._listed: list[dict[str, Any]] = []
+        self._listed: list[Conversation] = []
         self._older: str | None = None
         """Cursor of the conversations behind those listed."""
         self._titles: dict[str, str] = {}
         self._heads: dict[str, int] = {}
         """Offsets of the newest records that were shown or are not news."""
         self._names: dict[str, str] = {}
-        self._open: dict[str, Any] | None = None
+        self._open: Conversation | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._listener: asyncio.Task[None] | None = None
         self._sending: set[asyncio.Future[frames.Ack]] = set()
@@ -221,7 +222,7 @@ class Terminal:
 
     # The open conversation.
 
-    async def _enter(self, conversation: dict[str, Any]) -> None:
+    async def _enter(self, conversation: Conversation) -> None:
         self._know(conversation)
         if conversation.get("peer") is None:
             await self._everybody(conversation)
@@ -262,9 +263,9 @@ class Terminal:
         except ClientError as error:
             self._show(f"! {error}")
 
-    async def _everybody(self, conversation: dict[str, Any]) -> list[dict[str, Any]]:
+    async def _everybody(self, conversation: Conversation) -> list[Member]:
         """The members, whose names are known from then on."""
-        members: list[dict[str, Any]] = []
+        members: list[Member] = []
         cursor = None
         while True:
             page = await self._api.members(conversation["id"], cursor=cursor)
@@ -275,7 +276,7 @@ class Terminal:
         self._names |= {member["person"]: member["name"] for member in members}
         return members
 
-    def _record(self, item: dict[str, Any]) -> None:
+    def _record(self, item: Record) -> None:
         time = datetime.fromtimestamp(item["time"] / 1000).strftime("%H:%M")
         body, author = item["body"], self._name(item["author"])
         match item["kind"]:
@@ -322,7 +323,7 @@ class Terminal:
 
     # Names.
 
-    def _know(self, conversation: dict[str, Any]) -> None:
+    def _know(self, conversation: Conversation) -> None:
         self._titles[conversation["id"]] = _title(conversation)
         self._heads[conversation["id"]] = max(conversation["head"], self._heads.get(conversation["id"], 0))
         self._names[self._api.person["person"]] = self._api.person["name"]
@@ -433,7 +434,7 @@ async def _lines() -> AsyncIterator[str]:
         yield line
 
 
-def _title(conversation: dict[str, Any] | None) -> str:
+def _title(conversation: Conversation | None) -> str:
     if conversation is None:
         return ""
     peer = conversation.get("peer")
@@ -445,5 +446,5 @@ def _preview(text: str) -> str:
     return f"{text[:PREVIEW]}{'…' if len(text) > PREVIEW else ''}"
 
 
-def _plain(record: frames.Delivery) -> dict[str, Any]:
+def _plain(record: frames.Delivery) -> Record:
     return {"time": record.time, "author": record.author, "kind": record.kind, "body": record.body}

@@ -30,6 +30,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
 from chiron.client import Api, ServerRefused, ulid
+from chiron.client.model import Acknowledged, Delivery
 from chiron.db.embedded import running_dsn
 
 PASSWORD = "correct horse battery staple"
@@ -536,7 +537,7 @@ async def fill_disk_and_free_it(
 ) -> None:
     async with signed_up(server, "Ada", "Bob") as (ada, bob):
         conversation = (await ada.direct("bob@example.org"))["id"]
-        acks: dict[str, dict[str, Any]] = {}
+        acks: dict[str, Acknowledged] = {}
         refused: list[str] = []
         assert await try_to_publish(ada, conversation, ulid.new(), acks)
         ballast = server.data / "ballast"
@@ -554,7 +555,7 @@ async def fill_disk_and_free_it(
             again = partial(try_to_publish, ada, conversation, client_id, acks)
             await until(again, lambda: f"the server does not recover\n{server.tail()}")
         await server.until_ready()
-        seen: list[dict[str, Any]] = []
+        seen: list[Delivery] = []
         while True:
             page = await bob.history(conversation, after=len(seen), limit=500)
             seen += page["items"]
@@ -593,7 +594,7 @@ def fill(ballast: Path, room: int) -> None:
         os.posix_fallocate(file.fileno(), 0, shutil.disk_usage(ballast).free - room)
 
 
-async def try_to_publish(api: Api, conversation: str, client_id: str, acks: dict[str, dict[str, Any]]) -> bool:
+async def try_to_publish(api: Api, conversation: str, client_id: str, acks: dict[str, Acknowledged]) -> bool:
     try:
         acks[client_id] = await api.publish(conversation, client_id, text(client_id))
     except ServerRefused as error:
