@@ -20,14 +20,14 @@ from chiron.errors import SetupError, Unavailable
 from chiron.server.chat.api import ChatApi
 from chiron.server.chat.channels import ConversationChannels, PersonalChannels
 from chiron.server.chat.service import Chat
-from chiron.server.config import ISSUER, WorkerConfig
+from chiron.server.config import ISSUER, LimitSettings, WorkerConfig
 from chiron.server.edge.connection import WebSocketService
 from chiron.server.edge.engine import Engine
 from chiron.server.edge.tcp import TcpListener
 from chiron.server.gateway import health, mail_page, openapi
 from chiron.server.gateway.commands import Commands
 from chiron.server.gateway.gateway import Gateway
-from chiron.server.gateway.limits import Limits, Rate, Rates
+from chiron.server.gateway.limits import Limits, Rates
 from chiron.server.gateway.static import Pages
 from chiron.server.gateway.tokens import Tokens
 from chiron.server.identity import api as identity_api
@@ -39,7 +39,7 @@ from chiron.server.platform.cursors import SealedCursors
 from chiron.server.platform.ids import UuidV7
 from chiron.server.platform.keys import Sealer
 from chiron.server.platform.mail import DropFolder, Mailer, Sender, Smtp, parse_smtp
-from chiron.server.ports import ChannelAuthority, Clock, Database, Health, Ids, Route, Tx
+from chiron.server.ports import ChannelAuthority, Clock, Database, Health, Ids, Rate, Route, Tx
 from chiron.server.realtime.links import Links
 from chiron.server.realtime.publisher import Publisher
 
@@ -67,14 +67,7 @@ class App:
         self._pool = Pool(config.database)
         self._passwords = Passwords()
         self._limiter = Limiter(LIMITED_KEYS)
-        limits = config.settings.limits
-        self._limits = Limits(
-            self._limiter,
-            Rates(
-                address=Rate(limits.address_per_second, limits.address_burst),
-                person=Rate(limits.person_per_second, limits.person_burst),
-            ),
-        )
+        self._limits = Limits(self._limiter, _rates(config.settings.limits))
         self._tokens = self._make_tokens()
         self._dropped, self._mailer = self._make_mailer()
         buffer = bytearray(RECEIVE_BYTES)
@@ -231,6 +224,14 @@ def build(
     """
     clock = clock or SystemClock()
     return App(config, clock, ids or UuidV7(clock), on_poisoned)
+
+
+def _rates(settings: LimitSettings) -> Rates:
+    return Rates(
+        address=Rate(settings.address_per_second, settings.address_burst),
+        person=Rate(settings.person_per_second, settings.person_burst),
+        endpoint_factor=settings.endpoint_factor,
+    )
 
 
 async def _epoch(database: Database) -> str:

@@ -55,6 +55,8 @@ class LimitSettings(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fi
     address_burst: Rate = 1000.0
     person_per_second: Rate = 50.0
     person_burst: Rate = 200.0
+    endpoint_factor: Rate = 1.0
+    """Multiplies the limits that single operations have besides: registration, sign-in and reset of one address."""
 
 
 class IdentitySettings(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):

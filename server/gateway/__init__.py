@@ -2,8 +2,8 @@
 
 from chiron.server.gateway.access_log import AccessLog
 from chiron.server.gateway.commands import Commands
-from chiron.server.gateway.gateway import Gateway
-from chiron.server.gateway.limits import Limits, Rate, Rates
+from chiron.server.gateway.gateway import Finished, Gateway
+from chiron.server.gateway.limits import Limits, Rates
 from chiron.server.gateway.static import Pages
 
-__all__ = ["AccessLog", "Commands", "Gateway", "Limits", "Pages", "Rate", "Rates"]
+__all__ = ["AccessLog", "Commands", "Finished", "Gateway", "Limits", "Pages", "Rates"]

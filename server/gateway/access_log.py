@@ -7,6 +7,8 @@ from uuid import UUID
 
 import structlog
 
+from chiron.server.gateway.tracing import Context
+
 
 class AccessLog:
     """Writes through structlog: whoever configures it (the command line, an embedder) decides how lines look."""
@@ -15,7 +17,16 @@ class AccessLog:
         self._logger = logger if logger is not None else structlog.get_logger("chiron.access")
 
     def request(
-        self, *, method: str, route: str, status: int, seconds: float, size: int, address: str, person: UUID | None
+        self,
+        *,
+        method: str,
+        route: str,
+        status: int,
+        seconds: float,
+        size: int,
+        address: str,
+        person: UUID | None,
+        context: Context,
     ) -> None:
         self._logger.info(
             "request",
@@ -26,12 +37,13 @@ class AccessLog:
             bytes=size,
             address=address,
             person=None if person is None else str(person),
+            **context.fields(),
         )
 
-    def refused(self, *, code: str, status: int, address: str) -> None:
+    def refused(self, *, code: str, status: int, address: str, context: Context) -> None:
         """What was no request."""
-        self._logger.info("refused", code=code, status=status, address=address)
+        self._logger.info("refused", code=code, status=status, address=address, **context.fields())
 
-    def failed(self, *, incident: str, method: str, route: str, error: BaseException) -> None:
+    def failed(self, *, incident: str, method: str, route: str, error: BaseException, context: Context) -> None:
         """An exception that nobody expected, with its traceback, under the id that the client was told."""
-        self._logger.error("failed", incident=incident, method=method, route=route, exc_info=error)
+        self._logger.error("failed", incident=incident, method=method, route=route, exc_info=error, **context.fields())

@@ -31,10 +31,13 @@ class Commands:
         command = self._commands.get(name)
         if command is None:
             raise Refused("unknown_command", name=name[:100])
-        self._limits.person(principal.person, command.cost, self._clock.monotonic())
+        now = self._clock.monotonic()
+        self._limits.person(principal.person, command.cost, now).admit()
+        if command.limit is not None:
+            self._limits.endpoint(name, principal.person, command.limit, now).admit()
         if command.rule.verified and not principal.verified:
             raise Refused("unverified")
-        typed: Any = decode_json(params, command.params) if command.params is not None else None
+        typed: Any = decode_json(params, command.params, whole="params") if command.params is not None else None
         fields = {} if typed is None else msgspec.structs.asdict(typed)
         if command.rule.check is not None:
             await command.rule.check(principal, fields)

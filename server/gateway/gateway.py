@@ -1,30 +1,45 @@
-"""What happens to each request, on every HTTP version: limits, route, person, rule, body, handler, answer."""
+"""What happens to each request, on every HTTP version: limits, route, person, repeat, rule, body, handler, answer."""
 
 from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 from email.utils import format_datetime
 from typing import Any
 from uuid import UUID
 
 import msgspec
+from structlog.contextvars import bound_contextvars
 
 from chiron.errors import ChironError, Refused, Unavailable
+from chiron.server.gateway import idempotency, limits, tracing
 from chiron.server.gateway.access_log import AccessLog
 from chiron.server.gateway.decoding import decode_body, decode_query
-from chiron.server.gateway.limits import Limits
+from chiron.server.gateway.limits import Limits, Standing
 from chiron.server.gateway.origins import Origins
 from chiron.server.gateway.problems import problem
 from chiron.server.gateway.router import Router
 from chiron.server.gateway.static import Pages
-from chiron.server.ports import Call, Clock, Principal, Request, Response, Route, Rule, TokenVerifier
+from chiron.server.ports import (
+    Call,
+    Clock,
+    Once,
+    Principal,
+    Replays,
+    Request,
+    Response,
+    Route,
+    Rule,
+    TokenVerifier,
+)
 
 REALTIME = "/v1/realtime"
 CLIENT_GONE = 499
 """Logged, never sent: the client left before its answer."""
+METHODS = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")
+"""What the server as a whole knows: the answer to `OPTIONS *` (RFC 9110 §9.3.7)."""
 
 _API_HEADERS = (
     ("cache-control", "no-store"),
@@ -39,12 +54,35 @@ _EVERY_ANSWER = (
 )
 
 
-@dataclass(slots=True)
-class _Trace:
-    """What the access log will say, gathered on the way."""
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A request that was answered. `route` is a template, `page` for files of the page, or `-` where there was none."""
 
+    method: str
+    route: str
+    status: int
+    seconds: float
+    size: int
+    """Bytes of the answer's content."""
+
+
+@dataclass(slots=True)
+class _Exchange:
+    """One request, and what is gathered on its way to the answer and to the log."""
+
+    request: Request
+    context: tracing.Context
+    began: float
+    """Monotonic seconds."""
     route: str = "-"
     person: UUID | None = None
+    standings: dict[str, Standing] = field(default_factory=dict)
+    """By policy: what the answer says of limits."""
+
+    def charge(self, standing: Standing) -> None:
+        """Raises Unavailable limited."""
+        self.standings[standing.policy] = standing
+        standing.admit()
 
 
 class Gateway:
@@ -59,20 +97,30 @@ class Gateway:
         clock: Clock,
         origins: Iterable[str] = (),
         pages: Pages | None = None,
+        replays: Replays | None = None,
         access_log: AccessLog | None = None,
+        observers: Sequence[Callable[[Finished], None]] = (),
     ) -> None:
-        """`origins`: foreign pages that may use the server. Raises TypeError for a route without a rule."""
+        """`origins`: foreign pages that may use the server. `observers` are told of each answer, and must not raise.
+
+        Raises TypeError for a route without a rule, ValueError for one that keeps what anybody did, or that keeps
+        outcomes while there are no `replays` to find them.
+        """
         routes = list(routes)
         for route in routes:
             if not isinstance(route.rule, Rule):
                 raise TypeError(f"the route {route.method} {route.path} has no rule")
+            if route.once == "kept" and (replays is None or not route.rule.signed_in):
+                raise ValueError(f"the route {route.method} {route.path} cannot keep outcomes")
         self._router = Router(routes)
         self._verifier = verifier
         self._limits = limits
         self._clock = clock
         self._origins = Origins(origins)
         self._pages = pages
+        self._replays = replays
         self._log = access_log or AccessLog()
+        self._observers = observers
         self._draining = False
         self._date = (0, "")
 
@@ -84,109 +132,162 @@ class Gateway:
 
     async def respond(self, request: Request) -> Response:
         """Never raises, but for the cancellation of a GET whose client is gone."""
-        began = self._clock.monotonic()
-        trace = _Trace()
-        try:
-            response = self._finish(await self._answer(request, trace, began))
-        except asyncio.CancelledError:
-            self._write_log(request, trace, CLIENT_GONE, 0, began)
-            raise
-        self._write_log(request, trace, response.status, len(response.body), began)
+        exchange = self._begin(request)
+        with bound_contextvars(**exchange.context.fields()):
+            try:
+                response = self._finish(await self._answer(exchange), exchange)
+            except asyncio.CancelledError:
+                self._ended(exchange, CLIENT_GONE, 0)
+                raise
+            self._ended(exchange, response.status, len(response.body))
         return response
 
     def admit(self, request: Request) -> Response | None:
-        began = self._clock.monotonic()
-        trace = _Trace()
+        exchange = self._begin(request)
         try:
-            self._limits.address(request.address, 1.0, began)
+            exchange.charge(self._limits.address(request.address, 1.0, exchange.began))
             if _path(request) != REALTIME:
                 raise Refused("not_found", what="address")
-            trace.route = REALTIME
+            exchange.route = REALTIME
             self._origins.check(request)
             if self._draining:
                 raise Unavailable("draining")
         except ChironError as error:
-            response = self._finish(problem(error))
-            self._write_log(request, trace, response.status, len(response.body), began)
+            response = self._finish(problem(error, exchange.context.request_id), exchange)
+            self._ended(exchange, response.status, len(response.body))
             return response
-        self._write_log(request, trace, 101, 0, began)
+        self._ended(exchange, 101, 0)
         return None
 
     def refuse(self, error: ChironError, *, address: str) -> Response:
+        context = tracing.context(None)
         headers: Sequence[tuple[str, str]] = getattr(error, "headers", ())
-        response = self._finish(problem(error, headers))
-        self._log.refused(code=error.code, status=response.status, address=address)
+        response = self._complete(problem(error, context.request_id, headers), [("x-request-id", context.request_id)])
+        self._log.refused(code=error.code, status=response.status, address=address, context=context)
         return response
 
     # --- one request -------------------------------------------------------------------------------------------------
 
-    async def _answer(self, request: Request, trace: _Trace, now: float) -> Response:
+    def _begin(self, request: Request) -> _Exchange:
+        return _Exchange(request, tracing.context(request), self._clock.monotonic())
+
+    async def _answer(self, exchange: _Exchange) -> Response:
+        request_id = exchange.context.request_id
         try:
             try:
-                return await self._dispatch(request, trace, now)
+                return await self._dispatch(exchange)
             except ChironError as error:
-                return problem(error)
+                return problem(error, request_id)
         except asyncio.CancelledError:
             raise
         except Exception as error:
             incident = secrets.token_hex(8)
-            self._log.failed(incident=incident, method=request.method, route=trace.route, error=error)
-            return problem(Unavailable("internal", incident=incident))
+            self._log.failed(
+                incident=incident,
+                method=exchange.request.method,
+                route=exchange.route,
+                error=error,
+                context=exchange.context,
+            )
+            return problem(Unavailable("internal", incident=incident), request_id)
 
-    async def _dispatch(self, request: Request, trace: _Trace, now: float) -> Response:
-        self._limits.address(request.address, 1.0, now)
+    async def _dispatch(self, exchange: _Exchange) -> Response:
+        request = exchange.request
+        exchange.charge(self._limits.address(request.address, 1.0, exchange.began))
+        if request.method == "OPTIONS":
+            return self._options(exchange)
         try:
             match = self._router.match(request.method, _path(request))
         except Refused:
-            page = self._page(request, trace)
+            page = self._page(exchange)
             if page is None:
                 raise
             return page
         route = match.route
-        trace.route = route.path
+        exchange.route = route.path
         self._origins.check(request)
-        principal = self._identify(request, route, trace, now)
+        principal = self._identify(exchange, route)
+        once = idempotency.once(request, route, principal, match.params)
         if principal is not None:
             if route.rule.verified and not principal.verified:
                 raise Refused("unverified")
-            if route.rule.check is not None:
+            if once is not None and self._replays is not None:
+                await self._replays.find(once)
+            if route.rule.check is not None and not _is_replay(once):
                 await route.rule.check(principal, match.params)
         body = decode_body(request, route.body) if route.body is not None else None
         query = decode_query(request.target, route.query) if route.query is not None else None
-        result = await route.handler(Call(principal, match.params, body, query, request))
-        return _encode(route, result)
+        result = await route.handler(Call(principal, match.params, body, query, request, once))
+        return _encode(route, result, (idempotency.REPLAYED,) if _is_replay(once) else ())
 
-    def _page(self, request: Request, trace: _Trace) -> Response | None:
+    def _page(self, exchange: _Exchange) -> Response | None:
         """What is no route: a file of the page, or the WebSocket's address asked without an upgrade."""
+        request = exchange.request
         if request.method not in ("GET", "HEAD"):
             return None
         if _path(request) == REALTIME:
             raise Refused("upgrade_required")
         page = self._pages.respond(request) if self._pages is not None else None
         if page is not None:
-            trace.route = "page"
+            exchange.route = "page"
         return page
 
-    def _identify(self, request: Request, route: Route, trace: _Trace, now: float) -> Principal | None:
+    def _options(self, exchange: _Exchange) -> Response:
+        """What may be done at an address (RFC 9110 §9.3.7), and whether a foreign page may do it (Fetch §3.3.2)."""
+        request = exchange.request
+        path = _path(request)
+        methods: Sequence[str]
+        if path == "*":
+            exchange.route, methods = "*", METHODS
+        elif path == REALTIME:
+            exchange.route, methods = REALTIME, ("GET", "OPTIONS")
+        elif self._pages is not None and self._pages.has(path):
+            exchange.route, methods = "page", ("GET", "HEAD", "OPTIONS")
+        else:
+            exchange.route, methods = self._router.options(path)
+        self._origins.check(request)
+        return Response(204, b"", [("allow", ", ".join(methods)), *self._origins.preflight(request, methods)])
+
+    def _identify(self, exchange: _Exchange, route: Route) -> Principal | None:
         """Who asks; takes the route's cost from the person, or from the address where anybody may ask."""
+        request, now = exchange.request, exchange.began
+        principal: Principal | None = None
         if not route.rule.signed_in:
-            self._limits.address(request.address, route.cost - 1.0, now)
-            return None
-        scheme, _, token = (request.header("authorization") or "").partition(" ")
-        if scheme.lower() != "bearer" or not token.strip():
-            raise Refused("unauthenticated")
-        principal = self._verifier.verify(token.strip())
-        trace.person = principal.person
-        self._limits.person(principal.person, route.cost, now)
+            if route.cost > 1.0:
+                exchange.charge(self._limits.address(request.address, route.cost - 1.0, now))
+        else:
+            scheme, _, token = (request.header("authorization") or "").partition(" ")
+            if scheme.lower() != "bearer" or not token.strip():
+                raise Refused("unauthenticated")
+            principal = self._verifier.verify(token.strip())
+            exchange.person = principal.person
+            del exchange.standings["address"]  # others may share it: their business
+            exchange.charge(self._limits.person(principal.person, route.cost, now))
+        if route.limit is not None:
+            who = request.address if principal is None else principal.person
+            exchange.charge(self._limits.endpoint(f"{route.method} {route.path}", who, route.limit, now))
         return principal
 
     # --- every answer ------------------------------------------------------------------------------------------------
 
-    def _finish(self, response: Response) -> Response:
-        """Add what every answer carries. What the handler said itself stays."""
-        given = {name for name, _ in response.headers}
-        more = [(name, value) for name, value in (*_API_HEADERS, *_EVERY_ANSWER) if name not in given]
-        return Response(response.status, response.body, [*response.headers, *more, ("date", self._http_date())])
+    def _finish(self, response: Response, exchange: _Exchange) -> Response:
+        """Add what every answer carries, and what those of the API do."""
+        more = [("x-request-id", exchange.context.request_id)]
+        if exchange.route != "page":
+            more += limits.headers(exchange.standings.values())
+            more += self._origins.headers(exchange.request)
+        return self._complete(response, more)
+
+    def _complete(self, response: Response, more: Iterable[tuple[str, str]]) -> Response:
+        """What the handler said itself stays; to Vary everybody adds (RFC 9110 §12.5.5)."""
+        fields = [*response.headers]
+        names = {name for name, _ in fields}
+        for name, value in (*more, *_API_HEADERS, *_EVERY_ANSWER):
+            if name not in names or name == "vary":
+                fields.append((name, value))
+                names.add(name)
+        fields.append(("date", self._http_date()))
+        return Response(response.status, response.body, fields)
 
     def _http_date(self) -> str:
         """IMF-fixdate (RFC 9110 §5.6.7), made once a second."""
@@ -196,25 +297,33 @@ class Gateway:
             self._date = (second, format_datetime(now, usegmt=True))
         return self._date[1]
 
-    def _write_log(self, request: Request, trace: _Trace, status: int, size: int, began: float) -> None:
+    def _ended(self, exchange: _Exchange, status: int, size: int) -> None:
+        request, seconds = exchange.request, self._clock.monotonic() - exchange.began
         self._log.request(
             method=request.method,
-            route=trace.route,
+            route=exchange.route,
             status=status,
-            seconds=self._clock.monotonic() - began,
+            seconds=seconds,
             size=size,
             address=request.address,
-            person=trace.person,
+            person=exchange.person,
+            context=exchange.context,
         )
+        for observe in self._observers:
+            observe(Finished(request.method, exchange.route, status, seconds, size))
 
 
 def _path(request: Request) -> str:
     return request.target.partition("?")[0]
 
 
-def _encode(route: Route, result: Any) -> Response:
+def _is_replay(once: Once | None) -> bool:
+    return once is not None and once.outcome is not None
+
+
+def _encode(route: Route, result: Any, more: Sequence[tuple[str, str]]) -> Response:
     if isinstance(result, Response):
-        return result
+        return Response(result.status, result.body, [*result.headers, *more]) if more else result
     if result is None:
-        return Response(204)
-    return Response(route.status, msgspec.json.encode(result), [("content-type", "application/json")])
+        return Response(204, b"", more)
+    return Response(route.status, msgspec.json.encode(result), [("content-type", "application/json"), *more])

@@ -1,58 +1,113 @@
-"""How much one address and one person may ask for."""
+"""How much one address, one person, and each of them at one endpoint may ask for."""
 
 from __future__ import annotations
 
+import functools
 import ipaddress
+import math
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol
 from uuid import UUID
 
 from chiron.errors import Unavailable
+from chiron.server.ports import Rate
 
 
 class Limiter(Protocol):
     """The part of `_core.Limiter` that is used here."""
 
-    def check(self, key: str, cost: float, rate: float, burst: float, now: float) -> float: ...
+    def take(self, key: str, cost: float, rate: float, burst: float, now: float) -> tuple[float, float, float]: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Rate:
-    """Units of cost per second, and how many at once."""
-
-    per_second: float
-    burst: float
+OF_ADDRESS = Rate(200.0, 1000.0)
+"""An address may be a whole school behind one NAT, so it gets more than a person."""
+OF_PERSON = Rate(50.0, 200.0)
 
 
 @dataclass(frozen=True, slots=True)
 class Rates:
-    """An address may be a whole school behind one NAT, so it gets more than a person."""
+    """`endpoint_factor` multiplies what single routes and commands declare."""
 
-    address: Rate = Rate(200.0, 1000.0)
-    person: Rate = Rate(50.0, 200.0)
+    address: Rate = OF_ADDRESS
+    person: Rate = OF_PERSON
+    endpoint_factor: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How somebody stands with one limit, after what they have just asked for."""
+
+    policy: str
+    rate: Rate
+    wait: float
+    """0.0 when it was granted, else seconds until it could be."""
+    left: float
+    """Cost that could be taken now."""
+    rest: float
+    """Seconds until a whole burst could be."""
+
+    def admit(self) -> None:
+        """Raises Unavailable("limited") with the time to wait."""
+        if self.wait > 0:
+            raise Unavailable("limited", retry_after=self.wait)
 
 
 class Limits:
-    """Takes what a request costs. Raises `Unavailable("limited")` with the time to wait."""
+    """Takes what a request costs, from buckets of the one `_core.Limiter`."""
 
     def __init__(self, limiter: Limiter, rates: Rates) -> None:
         self._limiter = limiter
         self._rates = rates
+        self.denied: Counter[str] = Counter()
+        """Refusals by policy."""
 
-    def address(self, address: str, cost: float, now: float) -> None:
-        self._take(f"address:{network(address)}", cost, self._rates.address, now)
+    def reload(self, rates: Rates) -> None:
+        """Count by other rates from now on. What was taken stays taken, as the time until it is given back."""
+        self._rates = rates
 
-    def person(self, person: UUID, cost: float, now: float) -> None:
-        self._take(f"person:{person}", cost, self._rates.person, now)
+    def address(self, address: str, cost: float, now: float) -> Standing:
+        return self._take("address", f"address:{network(address)}", cost, self._rates.address, now)
 
-    def _take(self, key: str, cost: float, rate: Rate, now: float) -> None:
-        if cost <= 0:
-            return
-        wait = self._limiter.check(key, min(cost, rate.burst), rate.per_second, rate.burst, now)
+    def person(self, person: UUID, cost: float, now: float) -> Standing:
+        return self._take("person", f"person:{person}", cost, self._rates.person, now)
+
+    def endpoint(self, name: str, who: UUID | str, limit: Rate, now: float) -> Standing:
+        """One request of a person, or of an address, to what has a limit of its own."""
+        factor = self._rates.endpoint_factor
+        rate = Rate(limit.per_second * factor, limit.burst * factor)
+        return self._take("endpoint", f"{name} {who if isinstance(who, UUID) else network(who)}", 1.0, rate, now)
+
+    def _take(self, policy: str, key: str, cost: float, rate: Rate, now: float) -> Standing:
+        wait, left, rest = self._limiter.take(key, min(cost, rate.burst), rate.per_second, rate.burst, now)
         if wait > 0:
-            raise Unavailable("limited", retry_after=wait)
+            self.denied[policy] += 1
+        return Standing(policy, rate, wait, left, rest)
 
 
+def headers(standings: Iterable[Standing]) -> list[tuple[str, str]]:
+    """`RateLimit` and `RateLimit-Policy` (draft-ietf-httpapi-ratelimit-headers-10): lists of strings with parameters.
+
+    The quota `q` is a burst, and the window `w` the seconds in which a whole one comes back, which is as near as the
+    fields come to GCRA: `r` of it are left, and after `t` seconds without a request all of it will be.
+    """
+    standings = list(standings)
+    if not standings:
+        return []
+    state = ", ".join(f'"{each.policy}";r={int(each.left)};t={math.ceil(each.rest)}' for each in standings)
+    return [
+        ("ratelimit", state),
+        ("ratelimit-policy", ", ".join(_policy(each.policy, each.rate) for each in standings)),
+    ]
+
+
+@functools.lru_cache(256)
+def _policy(name: str, rate: Rate) -> str:
+    return f'"{name}";q={int(rate.burst)};w={math.ceil(rate.burst / rate.per_second)}'
+
+
+@functools.lru_cache(4096)
 def network(address: str) -> str:
     """What is limited as one: an IPv4 address, or the /64 of an IPv6 one, which is the least that a customer gets."""
     try:

@@ -1,4 +1,4 @@
-"""Which pages may use this server (RFC 6454, RFC 6455 §10.2)."""
+"""Which pages may use this server, and what their browsers are told (RFC 6454, RFC 6455 §10.2, Fetch standard §3.3)."""
 
 from __future__ import annotations
 
@@ -9,6 +9,13 @@ from chiron.errors import Refused
 from chiron.server.ports import Request
 
 _PORTS = {"http": 80, "https": 443}
+
+_SENT = "authorization, content-type, idempotency-key, traceparent, tracestate, x-request-id"
+"""Request header fields that a page may set."""
+_SHOWN = "allow, idempotency-replayed, ratelimit, ratelimit-policy, retry-after, www-authenticate, x-request-id"
+"""Response header fields that a page may read, besides those that every page may."""
+_PREFLIGHT_SECONDS = "7200"
+"""How long a browser may remember a preflight: as long as Chromium does at most."""
 
 
 class Origins:
@@ -30,6 +37,35 @@ class Origins:
         if len(given) == 1 and (origin in self._allowed or self._is_own(origin, request)):
             return
         raise Refused("origin", origin=given[0][:200])
+
+    def headers(self, request: Request) -> list[tuple[str, str]]:
+        """What an answer carries for a page of an allowed origin, errors included: without it the page sees nothing.
+
+        No Access-Control-Allow-Credentials: the token travels in Authorization, which the page sets itself.
+        """
+        if not self._allowed:
+            return []
+        vary = ("vary", "origin")
+        origin = request.header("origin")
+        if origin is None or origin.strip().lower() not in self._allowed:
+            return [vary]
+        return [
+            vary,
+            ("access-control-allow-origin", origin.strip()),
+            ("access-control-expose-headers", _SHOWN),
+            ("cross-origin-resource-policy", "cross-origin"),
+        ]
+
+    def preflight(self, request: Request, methods: Iterable[str]) -> list[tuple[str, str]]:
+        """What is added to the answer of an OPTIONS that asks whether a page may use one of `methods`."""
+        origin = (request.header("origin") or "").strip().lower()
+        if origin not in self._allowed or request.header("access-control-request-method") is None:
+            return []
+        return [
+            ("access-control-allow-methods", ", ".join(methods)),
+            ("access-control-allow-headers", _SENT),
+            ("access-control-max-age", _PREFLIGHT_SECONDS),
+        ]
 
     @staticmethod
     def _is_own(origin: str, request: Request) -> bool:

@@ -15,8 +15,8 @@ RETRY_AFTER = 1.0
 """Seconds for a client of a temporary error that names no time of its own."""
 
 
-def problem(error: ChironError, headers: Sequence[tuple[str, str]] = ()) -> Response:
-    """`title` is the code's sentence with its parameters filled in."""
+def problem(error: ChironError, request_id: str, headers: Sequence[tuple[str, str]] = ()) -> Response:
+    """`title` is the code's sentence with its parameters filled in; `request_id` is what our logs know it by."""
     row = error.row
     fields = [("content-type", CONTENT_TYPE), *headers]
     match error.code:
@@ -40,6 +40,7 @@ def problem(error: ChironError, headers: Sequence[tuple[str, str]] = ()) -> Resp
             "status": row.status,
             "code": error.code,
             "params": error.params,
+            "request_id": request_id,
         },
         enc_hook=str,
     )

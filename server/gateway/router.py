@@ -65,18 +65,24 @@ class Router:
 
     def match(self, method: str, path: str) -> Match:
         """`path` is the request target up to `?`, as sent. Raises Refused: not_found, or method with `allowed`."""
-        found = list(_walk(self._root, _segments(path), {}))
+        found = self._find(path)
         wanted = "GET" if method == "HEAD" else method
         for routes, params in found:
             route = routes.get(wanted)
             if route is not None:
                 return Match(route, params)
+        raise Refused("method", method=method[:20], allowed=", ".join(_allowed(found)))
+
+    def options(self, path: str) -> tuple[str, list[str]]:
+        """The template of a path (of the most literal one that fits) and its methods. Raises Refused not_found."""
+        found = self._find(path)
+        return next(iter(found[0][0].values())).path, _allowed(found)
+
+    def _find(self, path: str) -> list[Found]:
+        found = list(_walk(self._root, _segments(path), {}))
         if not found:
             raise Refused("not_found", what="address")
-        allowed = {name for routes, _ in found for name in routes}
-        if "GET" in allowed:
-            allowed.add("HEAD")
-        raise Refused("method", method=method, allowed=", ".join(sorted(allowed)))
+        return found
 
     def _add(self, route: Route) -> None:
         if not route.path.startswith("/"):
@@ -113,6 +119,12 @@ def _walk(node: _Node, segments: list[str], params: dict[str, Any]) -> Iterable[
         value = _TYPES[kind](first)
         if value is not None:
             yield from _walk(child, rest, {**params, name: value})
+
+
+def _allowed(found: Iterable[Found]) -> list[str]:
+    """For `Allow` (RFC 9110 §10.2.1)."""
+    methods = {name for routes, _ in found for name in routes} | {"OPTIONS"}
+    return sorted(methods | {"HEAD"} if "GET" in methods else methods)
 
 
 def _segments(path: str) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import re
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 
+from chiron.server.gateway.negotiation import IDENTITY, coding
 from chiron.server.ports import Request, Response
 
 _TYPES = {
@@ -25,6 +27,7 @@ _TYPES = {
     "woff2": "font/woff2",
     "txt": "text/plain; charset=utf-8",
 }
+_COMPRESSIBLE = frozenset({"html", "js", "css", "json", "map", "webmanifest", "svg", "ico", "txt"})
 _HASHED = re.compile(r"-[A-Za-z0-9_-]{8,}\.[a-z0-9]+(?:\.map)?$")
 """Vite puts the hash of the content into the name: such a file never changes."""
 
@@ -56,14 +59,22 @@ _MISSING = b"""<!doctype html>
 
 @dataclass(frozen=True, slots=True)
 class _File:
-    body: bytes
+    codings: dict[str, tuple[bytes, str]]
+    """Content and entity tag by content coding; `identity` is always there (RFC 9110 §8.8.3.3: a tag for each)."""
     type: str
-    etag: str
     immutable: bool
+
+    @property
+    def compressed(self) -> list[str]:
+        return [name for name in self.codings if name != IDENTITY]
 
 
 class Pages:
-    """`index.html` at `/`, every other file under its own path."""
+    """`index.html` at `/`, every other file under its own path, compressed once when it is read.
+
+    There is no Last-Modified: a wheel's files have the time of their installation, which differs between the machines
+    of one service, while the entity tag is the content's own.
+    """
 
     def __init__(self, root: Traversable | None = None) -> None:
         """`root`: the folder of the build; by default the one in the package."""
@@ -79,6 +90,10 @@ class Pages:
         file = self._files.get(path)
         return None if file is None else _answer(request, file)
 
+    def has(self, path: str) -> bool:
+        """Whether there is a file of that name."""
+        return path == "/" or path in self._files
+
     def page(self, request: Request, name: str) -> Response:
         """A page by the name of its file, or how to build it."""
         file = self._files.get(name)
@@ -89,10 +104,16 @@ class Pages:
 
 def _answer(request: Request, file: _File) -> Response:
     caching = "public, max-age=31536000, immutable" if file.immutable else "no-cache"
-    headers = [*_headers(file.type, caching), ("etag", file.etag)]
-    if matches(request.header("if-none-match"), file.etag):
+    chosen = coding(request, file.compressed)
+    body, etag = file.codings[chosen]
+    headers = [*_headers(file.type, caching), ("etag", etag)]
+    if file.compressed:
+        headers.append(("vary", "accept-encoding"))
+    if matches(request.header("if-none-match"), etag):
         return Response(304, b"", headers)
-    return Response(200, file.body, headers)
+    if chosen != IDENTITY:
+        headers.append(("content-encoding", chosen))
+    return Response(200, body, headers)
 
 
 def _headers(type: str, caching: str) -> list[tuple[str, str]]:
@@ -115,10 +136,15 @@ def _walk(folder: Traversable, prefix: str = "") -> Iterator[tuple[str, Traversa
 
 
 def _read(path: str, file: Traversable) -> _File:
-    body = file.read_bytes()
+    body, ending = file.read_bytes(), path.rpartition(".")[2].lower()
+    tag = hashlib.sha256(body).hexdigest()[:32]
+    codings = {IDENTITY: (body, f'"{tag}"')}
+    if ending in _COMPRESSIBLE:
+        small = gzip.compress(body, 9, mtime=0)
+        if len(small) < len(body):
+            codings["gzip"] = (small, f'"{tag}-gzip"')
     return _File(
-        body=body,
-        type=_TYPES.get(path.rpartition(".")[2].lower(), "application/octet-stream"),
-        etag=f'"{hashlib.sha256(body).hexdigest()[:32]}"',
+        codings=codings,
+        type=_TYPES.get(ending, "application/octet-stream"),
         immutable=_HASHED.search(path) is not None,
     )

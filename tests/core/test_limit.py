@@ -27,11 +27,11 @@ def test_waiting_as_long_as_told_is_enough() -> None:
 
 def test_how_much_is_left_and_for_how_long() -> None:
     limiter = Limiter(1)
-    assert limiter.take("k", 2.0, 10.0, 5.0, 1.0) == (0.0, 3.0, pytest.approx(0.2))
-    assert limiter.take("k", 4.0, 10.0, 5.0, 1.0) == (pytest.approx(0.1), 3.0, pytest.approx(0.2))
+    assert limiter.take("k", 2.0, 10.0, 5.0, 1.0) == pytest.approx((0.0, 3.0, 0.2))
+    assert limiter.take("k", 4.0, 10.0, 5.0, 1.0) == pytest.approx((0.1, 3.0, 0.2))
     assert limiter.check("k", 3.0, 10.0, 5.0, 1.0) == 0.0, "both count in the same bucket"
-    assert limiter.take("k", 0.0, 10.0, 5.0, 1.25) == (0.0, pytest.approx(2.5), pytest.approx(0.25))
-    assert limiter.take("other", 1.0, 10.0, 5.0, 1.25) == (pytest.approx(0.25), 0.0, pytest.approx(0.25))
+    assert limiter.take("k", 0.0, 10.0, 5.0, 1.25) == pytest.approx((0.0, 2.5, 0.25))
+    assert limiter.take("other", 1.0, 10.0, 5.0, 1.25) == pytest.approx((0.25, 0.0, 0.25))
 
 
 def test_full_of_live_keys_a_new_one_waits() -> None:

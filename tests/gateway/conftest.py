@@ -12,8 +12,9 @@ import msgspec
 import pytest
 
 from chiron.errors import Refused
-from chiron.server.gateway import AccessLog, Commands, Gateway, Limits, Pages, Rates
-from chiron.server.ports import Command, Principal, Request, Response, Route
+from chiron.server.gateway import AccessLog, Commands, Finished, Gateway, Limits, Pages, Rates
+from chiron.server.gateway.limits import Limiter
+from chiron.server.ports import Command, Once, Principal, Request, Response, Route
 
 ADA = Principal(person=UUID(int=1), login=UUID(int=11), expires_at=2e9)
 
@@ -44,11 +45,28 @@ class Buckets:
     def __init__(self) -> None:
         self.taken: dict[str, float] = {}
 
-    def check(self, key: str, cost: float, rate: float, burst: float, now: float) -> float:
-        if self.taken.get(key, 0.0) + cost > burst:
-            return 1.5
-        self.taken[key] = self.taken.get(key, 0.0) + cost
-        return 0.0
+    def take(self, key: str, cost: float, rate: float, burst: float, now: float) -> tuple[float, float, float]:
+        granted = self.taken.get(key, 0.0) + cost <= burst
+        if granted:
+            self.taken[key] = self.taken.get(key, 0.0) + cost
+        taken = self.taken.get(key, 0.0)
+        return 0.0 if granted else 1.5, burst - taken, taken / rate
+
+
+class Memory:
+    """`ports.Replays` over what handlers of a test have done: outcome and body hash by person, route and key."""
+
+    def __init__(self) -> None:
+        self.kept: dict[tuple[UUID, str, str], tuple[bytes, bytes]] = {}
+
+    async def find(self, once: Once) -> None:
+        outcome, body_hash = self.kept.get((once.person, once.route, once.key), (None, once.body_hash))
+        if body_hash != once.body_hash:
+            raise Refused("idempotency_key_reused")
+        once.outcome = outcome
+
+    def keep(self, once: Once, outcome: bytes) -> None:
+        self.kept[once.person, once.route, once.key] = (outcome, once.body_hash)
 
 
 @dataclass
@@ -70,8 +88,11 @@ class House:
     gateway: Gateway
     commands: Commands
     clock: StandingClock
+    limits: Limits
     buckets: Buckets
+    memory: Memory
     log: Lines
+    finished: list[Finished]
 
     async def ask(
         self,
@@ -98,8 +119,11 @@ class Answer:
     def __init__(self, response: Response) -> None:
         self.status = response.status
         self.body = response.body
-        self.headers = dict(response.headers)
-        assert len(self.headers) == len(list(response.headers)), "a header is there twice"
+        self.fields = list(response.headers)
+        self.headers: dict[str, str] = {}
+        for name, value in response.headers:
+            assert name not in self.headers or name == "vary", f"{name} is there twice"
+            self.headers[name] = f"{self.headers[name]}, {value}" if name in self.headers else value
 
     @property
     def json(self) -> Any:
@@ -125,9 +149,11 @@ def house() -> Build:
         origins: Iterable[str] = (),
         pages: Pages | None = None,
         rates: Rates | None = None,
+        limiter: Limiter | None = None,
     ) -> House:
-        clock, buckets, log = StandingClock(), Buckets(), Lines()
-        limits = Limits(buckets, rates or Rates())
+        clock, buckets, memory, log = StandingClock(), Buckets(), Memory(), Lines()
+        finished: list[Finished] = []
+        limits = Limits(limiter or buckets, rates or Rates())
         gateway = Gateway(
             routes,
             verifier=Names(),
@@ -135,8 +161,11 @@ def house() -> Build:
             clock=clock,
             origins=origins,
             pages=pages,
+            replays=memory,
             access_log=AccessLog(log),
+            observers=[finished.append],
         )
-        return House(gateway, Commands(commands, limits=limits, clock=clock), clock, buckets, log)
+        limited = Commands(commands, limits=limits, clock=clock)
+        return House(gateway, limited, clock, limits, buckets, memory, log, finished)
 
     return build

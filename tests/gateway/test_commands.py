@@ -10,8 +10,8 @@ import msgspec
 import pytest
 
 from chiron.errors import ChironError, Refused
-from chiron.server.gateway import Rate, Rates
-from chiron.server.ports import SIGNED_IN, Call, Command, Principal, Rule
+from chiron.server.gateway import Rates
+from chiron.server.ports import SIGNED_IN, Call, Command, Principal, Rate, Rule
 
 ADA = Principal(person=UUID(int=1), login=UUID(int=11), expires_at=2e9)
 

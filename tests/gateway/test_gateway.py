@@ -11,8 +11,8 @@ import msgspec
 import pytest
 
 from chiron.errors import CODES, Refused, Unavailable
-from chiron.server.gateway import Rate, Rates
-from chiron.server.ports import ANYONE, SIGNED_IN, Call, Principal, Request, Response, Route, Rule
+from chiron.server.gateway import Rates
+from chiron.server.ports import ANYONE, SIGNED_IN, Call, Principal, Rate, Request, Response, Route, Rule
 
 
 class Person(msgspec.Struct):
@@ -290,7 +290,7 @@ async def test_rfc9457_every_code_makes_a_problem_document(house: Any, code: str
 
 async def test_rfc9110_15_5_6_method_not_allowed_has_allow(house: Any) -> None:
     answer = await house([ME]).ask("POST", "/v1/me")
-    assert (answer.status, answer.headers["allow"]) == (405, "GET, HEAD")
+    assert (answer.status, answer.headers["allow"]) == (405, "GET, HEAD, OPTIONS")
 
 
 async def test_looking_at_the_websocket_without_opening_it(house: Any) -> None:
@@ -331,7 +331,10 @@ async def test_what_was_no_request_is_answered_too(house: Any) -> None:
     built = house()
     response = built.gateway.refuse(Refused("headers_too_large"), address="192.0.2.9")
     assert response.status == 431
-    assert built.log.lines == [{"event": "refused", "code": "headers_too_large", "status": 431, "address": "192.0.2.9"}]
+    (line,) = built.log.lines
+    assert line["event"] == "refused"
+    assert (line["code"], line["status"], line["address"]) == ("headers_too_large", 431, "192.0.2.9")
+    assert line["request_id"] == dict(response.headers)["x-request-id"]
 
 
 # --- the log ---------------------------------------------------------------------------------------------------------
@@ -339,9 +342,12 @@ async def test_what_was_no_request_is_answered_too(house: Any) -> None:
 
 async def test_the_access_log_tells_who_asked_what_and_no_secret(house: Any) -> None:
     built = house([Route("GET", "/v1/rooms/{n:int}", hello, SIGNED_IN)])
-    await built.ask("GET", "/v1/rooms/77?access_token=hush", token="ada")
-    built.clock.seconds += 1
+    headers = {"x-request-id": "r-1", "traceparent": f"00-{'a' * 32}-{'b' * 16}-01"}
+    await built.ask("GET", "/v1/rooms/77?access_token=hush", token="ada", headers=headers)
     (line,) = built.log.lines
+    span = line.pop("span_id")
+    assert len(span) == 16
+    assert span != "b" * 16
     assert line == {
         "event": "request",
         "method": "GET",
@@ -351,4 +357,6 @@ async def test_the_access_log_tells_who_asked_what_and_no_secret(house: Any) -> 
         "bytes": 48,
         "address": "192.0.2.1",
         "person": str(UUID(int=1)),
+        "request_id": "r-1",
+        "trace_id": "a" * 32,
     }

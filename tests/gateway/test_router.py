@@ -89,7 +89,7 @@ def test_not_found(path: str) -> None:
 
 def test_rfc9110_15_5_6_another_method_is_told_which_ones_there_are() -> None:
     error = refused(HOUSE, "PATCH", "/v1/people")
-    assert (error.code, error.params["allowed"]) == ("method", "GET, HEAD, POST")
+    assert (error.code, error.params["allowed"]) == ("method", "GET, HEAD, OPTIONS, POST")
     error = refused(HOUSE, "POST", "/v1/names/all/size")
     assert error.params["allowed"] == "GET, HEAD, PUT"
 
