@@ -37,7 +37,7 @@ from chiron.server.identity.tokens import ACCESS_SECONDS, AccessTokens
 from chiron.server.platform.clock import SystemClock
 from chiron.server.platform.cursors import SealedCursors
 from chiron.server.platform.ids import UuidV7
-from chiron.server.platform.keys import Sealer
+from chiron.server.platform.keys import KeyRing
 from chiron.server.platform.mail import DropFolder, Mailer, Sender, Smtp, parse_smtp
 from chiron.server.ports import ChannelAuthority, Clock, Database, Health, Ids, Rate, Route, Tx
 from chiron.server.realtime.links import Links
@@ -68,7 +68,10 @@ class App:
         self._passwords = Passwords()
         self._limiter = Limiter(LIMITED_KEYS)
         self._limits = Limits(self._limiter, _rates(config.settings.limits))
-        self._tokens = self._make_tokens()
+        self._keys = KeyRing(config.keys, Signer)
+        self._verifier = Verifier(ISSUER, ISSUER)
+        self._verifier.set_keys(self._keys.public_keys())
+        self._tokens = Tokens(self._verifier, clock, lifetime=ACCESS_SECONDS)
         self._dropped, self._mailer = self._make_mailer()
         buffer = bytearray(RECEIVE_BYTES)
         self._hub = Hub(buffer, limiter=self._limiter)
@@ -118,9 +121,8 @@ class App:
             epoch=epoch,
             rng=random.SystemRandom(),
         )
-        public_keys = [(key.kid, Signer(key.kid, key.seed).public_key) for key in self._config.keys.signing]
         checks = Health({"database": self._pool.check, "committer": self._chat.check, "server": self._is_draining})
-        routes = [*identity_api.routes(identity, public_keys), *api.routes(), *health.routes(checks)]
+        routes = [*identity_api.routes(identity, self._keys.public_keys), *api.routes(), *health.routes(checks)]
         pages = Pages()
         self._gateway = Gateway(
             [*routes, *openapi.routes(routes, pages, __version__), *self._mail_page()],
@@ -135,6 +137,20 @@ class App:
             if secure and self._tls is None:
                 raise SetupError("a listener with TLS needs a certificate")
             await self._listener.listen(sock, self._tls if secure else None)
+
+    def reload(self, config: WorkerConfig) -> None:
+        """Follow what may change while it serves: certificate, keys, and the settings whose trait says `reload`.
+
+        Connections and links stay; a TLS handshake that begins now has the new certificate. Raises ValueError when
+        the certificate cannot be used, and changes nothing then.
+        """
+        if self._tls is not None and config.tls_chain:
+            self._tls.reload(config.tls_chain, config.tls_key)
+            self._tls.set_ticket_keys(config.keys.tickets)
+        self._keys.replace(config.keys)
+        self._verifier.set_keys(self._keys.public_keys())
+        self._limits.reload(_rates(config.settings.limits))
+        self._config = config
 
     async def drain(self, seconds: float) -> None:
         """Accept no more; have clients come back later; finish what was begun, within `seconds`."""
@@ -170,15 +186,10 @@ class App:
                     raise
             await asyncio.sleep(0.1)
 
-    def _make_tokens(self) -> Tokens:
-        verifier = Verifier(ISSUER, ISSUER)
-        verifier.set_keys([(key.kid, Signer(key.kid, key.seed).public_key) for key in self._config.keys.signing])
-        return Tokens(verifier, self._clock, lifetime=ACCESS_SECONDS)
-
     def _make_mailer(self) -> tuple[DropFolder | None, Mailer]:
         """The drop folder, where mail goes there."""
         settings = self._config.settings
-        sealer = Sealer(self._config.keys.sealing)
+        sealer = self._keys.sealer
         try:
             sender = Sender(settings.mail.sender)
             if settings.mail.smtp is not None:
@@ -195,14 +206,13 @@ class App:
         return mail_page.routes(self._dropped)
 
     def _make_identity(self, ended: Callable[[UUID], None]) -> Identity:
-        newest = self._config.keys.signing[0]
-        access = AccessTokens(Signer(newest.kid, newest.seed).sign, ISSUER, ISSUER, self._ids)
+        access = AccessTokens(self._keys.sign, ISSUER, ISSUER, self._ids)
         return Identity(
             self._pool,
             self._clock,
             self._ids,
             self._passwords,
-            Sealer(self._config.keys.sealing),
+            self._keys.sealer,
             access,
             ended,
         )

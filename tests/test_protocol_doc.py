@@ -134,7 +134,7 @@ def test_every_close_code_says_whether_it_can_be_resumed_and_what_to_do() -> Non
 def offered() -> tuple[list[Route], list[Command]]:
     """What the domains offer. Nothing of it is called, so nothing needs to be behind it."""
     chat = ChatApi(cast(Chat, None), "e1")
-    return [*chat.routes(), *identity_api.routes(cast(Identity, None), [])], chat.commands()
+    return [*chat.routes(), *identity_api.routes(cast(Identity, None), list)], chat.commands()
 
 
 def plain(path: str) -> str:

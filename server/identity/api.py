@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 
@@ -14,9 +14,11 @@ from chiron.server.ports import ANYONE, SIGNED_IN, Call, Response, Route
 JWKS_SECONDS = 300
 
 
-def routes(identity: Identity, public_keys: Sequence[tuple[str, bytes]]) -> list[Route]:
-    """`public_keys`: (kid, 32-byte Ed25519 public key) of every key whose tokens are accepted."""
-    key_set = msgspec.json.encode({"keys": [_jwk(kid, key) for kid, key in public_keys]})
+PublicKeys = Sequence[tuple[str, bytes]]
+
+
+def routes(identity: Identity, public_keys: Callable[[], PublicKeys]) -> list[Route]:
+    """`public_keys` gives (kid, 32-byte Ed25519 public key) of every key whose tokens are accepted now."""
 
     async def register(call: Call) -> Session:
         return await identity.register(call.body)
@@ -36,7 +38,8 @@ def routes(identity: Identity, public_keys: Sequence[tuple[str, bytes]]) -> list
 
     async def jwks(call: Call) -> Response:
         headers = [("content-type", "application/jwk-set+json"), ("cache-control", f"public, max-age={JWKS_SECONDS}")]
-        return Response(200, key_set, headers)
+        key_set = {"keys": [_jwk(kid, key) for kid, key in public_keys()]}
+        return Response(200, msgspec.json.encode(key_set), headers)
 
     return [
         Route(
