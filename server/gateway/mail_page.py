@@ -26,6 +26,7 @@ import msgspec
 
 from chiron.errors import Refused
 from chiron.server.config import Settings
+from chiron.server.gateway.decoding import decode_query
 from chiron.server.platform.clock import milliseconds
 from chiron.server.platform.mail import DropFolder, Dropped
 from chiron.server.ports import ANYONE, Call, Request, Response, Route
@@ -87,8 +88,11 @@ def routes(folder: DropFolder) -> list[Route]:
         return Response(200, raw, [("content-type", "text/plain; charset=utf-8"), ("content-security-policy", POLICY)])
 
     async def as_json(call: Call) -> Response:
-        _require_private(call)
-        mails = await folder.newest(SHOWN, to=call.query.to)
+        request = _require_private(call)
+        wanted = decode_query(
+            request.target, Wanted
+        )  # not by the gateway, whose refusal would say that there is a page
+        mails = await folder.newest(SHOWN, to=wanted.to)
         body = msgspec.json.encode({"items": [_encoded(mail) for mail in mails]})
         return Response(200, body, [("content-type", "application/json")])
 
@@ -99,15 +103,16 @@ def routes(folder: DropFolder) -> list[Route]:
     return [
         Route("GET", "/mail", listing, ANYONE, cost=5.0, summary="The drop folder as a page"),
         Route("GET", "/mail/{mail:uuid}", one, ANYONE, cost=5.0, summary="One mail as it was sent"),
-        Route("GET", "/mail.json", as_json, ANYONE, query=Wanted, cost=5.0, summary="The drop folder for programs"),
+        Route("GET", "/mail.json", as_json, ANYONE, cost=5.0, summary="The drop folder for programs"),
         Route("GET", "/mail.css", style, ANYONE, summary="The style of the page"),
     ]
 
 
-def _require_private(call: Call) -> None:
+def _require_private(call: Call) -> Request:
     """Raises Refused not_found, as for any address that does not exist."""
     if call.request is None or not _is_private(call.request):
         raise Refused("not_found", what="address")
+    return call.request
 
 
 def _is_private(request: Request) -> bool:
