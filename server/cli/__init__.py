@@ -10,24 +10,33 @@ import typer
 
 from chiron import __version__
 from chiron.errors import SetupError
-from chiron.server.cli import database, people, serve
+from chiron.server.cli import database, doctor, people, serve, token
 from chiron.server.cli.options import console
 
-EXIT = """\
-Exit status: 0 done; 1 the server said no; 2 wrong arguments; 69 a server cannot be reached; 71 the machine refused
-(a port, a process); 73 a file cannot be written; 75 the database needs longer; 78 something must be set up first;
-130 ended by Ctrl-C."""
+EXIT = {
+    0: "done",
+    1: "the server said no",
+    2: "wrong arguments",
+    69: "a server cannot be reached",
+    71: "the machine refused (a port, a process)",
+    73: "a file cannot be written",
+    75: "the database needs longer",
+    78: "something must be set up first",
+    130: "ended by Ctrl-C",
+}
+"""Every exit status, with its meaning; `docs/tools.md` has the same table."""
 
 app = typer.Typer(
     name="chiron",
     help="Chiron: a self-hosted realtime platform for mentoring.",
-    epilog=EXIT,
+    epilog=f"Exit status: {'; '.join(f'{status} {meaning}' for status, meaning in EXIT.items())}.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (serve.serve, database.migrate, people.demo, people.chat):
+for command in (serve.serve, database.migrate, people.demo, people.chat, doctor.doctor):
     app.command()(command)
+app.add_typer(token.app)
 
 
 def _version(wanted: bool) -> None:

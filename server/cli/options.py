@@ -32,7 +32,10 @@ Database = Annotated[
         "see its password.",
     ),
 ]
-Server = Annotated[str, typer.Option(envvar="CHIRON_SERVER", help="Address of a running server.")]
+Server = Annotated[
+    str,
+    typer.Option(envvar="CHIRON_SERVER", help="Address of a running server.", autocompletion=lambda: list(ADDRESSES)),
+]
 Authority = Annotated[
     Optional[Path],  # noqa: UP045
     typer.Option(
@@ -44,6 +47,8 @@ Authority = Annotated[
 ]
 
 DEFAULT_SERVER = "http://127.0.0.1:8080"
+ADDRESSES = (DEFAULT_SERVER, "https://localhost:8443")
+"""What a shell offers: where a server listens that was told nothing."""
 
 
 def say(text: str) -> None:
