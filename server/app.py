@@ -24,6 +24,7 @@ from chiron.server.config import ISSUER, LimitSettings, WorkerConfig
 from chiron.server.edge.connection import WebSocketService
 from chiron.server.edge.engine import Engine
 from chiron.server.edge.tcp import TcpListener
+from chiron.server.extension import Extend, Extension, Services
 from chiron.server.gateway import health, mail_page, openapi
 from chiron.server.gateway.commands import Commands
 from chiron.server.gateway.gateway import Gateway
@@ -39,6 +40,7 @@ from chiron.server.platform.cursors import SealedCursors
 from chiron.server.platform.ids import UuidV7
 from chiron.server.platform.keys import KeyRing
 from chiron.server.platform.mail import DropFolder, Mailer, Sender, Smtp, parse_smtp
+from chiron.server.platform.once import Kept, Sweep
 from chiron.server.ports import ChannelAuthority, Clock, Database, Health, Ids, Rate, Route, Tx
 from chiron.server.realtime.links import Links
 from chiron.server.realtime.publisher import Publisher
@@ -58,13 +60,19 @@ class App:
     """One worker's server."""
 
     def __init__(
-        self, config: WorkerConfig, clock: Clock, ids: Ids, on_poisoned: Callable[[BaseException], None] | None
+        self,
+        config: WorkerConfig,
+        clock: Clock,
+        ids: Ids,
+        extend: Extend | None,
+        on_poisoned: Callable[[BaseException], None] | None,
     ) -> None:
         self._config = config
         self._clock = clock
         self._ids = ids
         self._draining = False
         self._pool = Pool(config.database)
+        self._sweep = Sweep(self._pool, clock)
         self._passwords = Passwords()
         self._limiter = Limiter(LIMITED_KEYS)
         self._limits = Limits(self._limiter, _rates(config.settings.limits))
@@ -77,6 +85,8 @@ class App:
         self._hub = Hub(buffer, limiter=self._limiter)
         self._engine = Engine(self._hub, buffer, on_poisoned=on_poisoned)
         self._tls = Tls(config.tls_chain, config.tls_key, config.keys.tickets) if config.tls_chain else None
+        self._extend = extend
+        self._extension = Extension()
         # Made by `start`, since they need to know the loop and the database.
         self._chat: Chat | None = None
         self._links: Links | None = None
@@ -104,15 +114,19 @@ class App:
         self._chat = Chat(
             self._pool, self._ids, self._clock, publisher, identity, SealedCursors(self._config.keys.cursor)
         )
+        services = Services(self._pool, self._chat, identity, self._clock, self._ids)
+        if self._extend is not None:
+            self._extension = self._extend(services)
         await self._chat.start()
         await self._mailer.start()
+        await self._sweep.start()
         api = ChatApi(self._chat, epoch)
         authorities: list[ChannelAuthority] = [ConversationChannels(self._chat), PersonalChannels(self._pool)]
         self._links = Links(
             self._hub,
             publisher=publisher,
             authorities={authority.kind: authority for authority in authorities},
-            commands=Commands(api.commands(), limits=self._limits, clock=self._clock),
+            commands=Commands([*api.commands(), *self._extension.commands], limits=self._limits, clock=self._clock),
             tokens=self._tokens,
             transport=self._engine,
             timers=self._engine.timers,
@@ -123,6 +137,7 @@ class App:
         )
         checks = Health({"database": self._pool.check, "committer": self._chat.check, "server": self._is_draining})
         routes = [*identity_api.routes(identity, self._keys.public_keys), *api.routes(), *health.routes(checks)]
+        routes += self._extension.routes
         pages = Pages()
         self._gateway = Gateway(
             [*routes, *openapi.routes(routes, pages, __version__), *self._mail_page()],
@@ -131,6 +146,7 @@ class App:
             clock=self._clock,
             origins=self._config.settings.origins,
             pages=pages,
+            replays=Kept(self._pool),
         )
         self._listener = TcpListener(self._engine, self._gateway, WebSocketService(self._links))
         for sock, secure in sockets:
@@ -171,6 +187,7 @@ class App:
         if self._chat is not None:
             await self._chat.stop()
         await self._mailer.stop()
+        await self._sweep.stop()
         self._engine.stop()
         self._passwords.close()
         await self._pool.stop()
@@ -217,6 +234,10 @@ class App:
             ended,
         )
 
+    def _hear(self, conversation: UUID, record: Record) -> None:
+        if self._extension.heard is not None:
+            self._extension.heard(conversation, record)
+
     async def _is_draining(self) -> str | None:
         return "is restarting" if self._draining else None
 
@@ -226,14 +247,16 @@ def build(
     *,
     clock: Clock | None = None,
     ids: Ids | None = None,
+    extend: Extend | None = None,
     on_poisoned: Callable[[BaseException], None] | None = None,
 ) -> App:
     """A worker's server that is not started yet.
 
+    `extend` is called when it starts, and adds routes, commands and a listener of the embedder's own.
     `on_poisoned` is told of a panic in the extension, after which the process must be replaced.
     """
     clock = clock or SystemClock()
-    return App(config, clock, ids or UuidV7(clock), on_poisoned)
+    return App(config, clock, ids or UuidV7(clock), extend, on_poisoned)
 
 
 def _rates(settings: LimitSettings) -> Rates:

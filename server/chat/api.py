@@ -39,6 +39,7 @@ class ChatApi:
                 cost=5.0,
                 also=(200,),
                 refusals=("person_unknown", "not_found"),
+                once="kept",
                 summary="Begin a conversation, or find the direct one that exists (200)",
             ),
             Route(
@@ -72,6 +73,7 @@ class ChatApi:
                 status=201,
                 cost=5.0,
                 refusals=("person_unknown", "already_member"),
+                once="kept",
                 summary="Add somebody to a group",
             ),
             Route(
@@ -82,6 +84,7 @@ class ChatApi:
                 status=204,
                 cost=5.0,
                 refusals=("direct_fixed",),
+                once="kept",
                 summary="Leave a group",
             ),
             Route(
@@ -91,6 +94,7 @@ class ChatApi:
                 self._owner,
                 status=204,
                 cost=5.0,
+                once="kept",
                 summary="Remove somebody from a group",
             ),
             Route(
@@ -103,6 +107,7 @@ class ChatApi:
                 status=201,
                 also=(200,),
                 refusals=("client_id_reused",),
+                once="needless",
                 summary="Publish a message; a repeat answers 200 with the first acknowledgement",
             ),
             Route(
@@ -122,6 +127,7 @@ class ChatApi:
                 self._member,
                 body=model.Watermark,
                 status=204,
+                once="needless",
                 summary="Tell what was received and read",
             ),
         ]
@@ -140,7 +146,7 @@ class ChatApi:
     # --- handlers -----------------------------------------------------------------------------------------------------
 
     async def create(self, call: Call) -> model.Conversation | Response:
-        conversation, created = await self._chat.create(call.person, call.body)
+        conversation, created = await self._chat.create(call.person, call.body, call.once)
         return conversation if created else _found(call, conversation)
 
     async def conversations(self, call: Call) -> model.Conversations:
@@ -155,13 +161,13 @@ class ChatApi:
         return await self._chat.members(call.person, call.params["conversation"], paging.cursor, paging.limit)
 
     async def add(self, call: Call) -> model.Member:
-        return await self._chat.add(call.person, call.params["conversation"], call.body.person)
+        return await self._chat.add(call.person, call.params["conversation"], call.body.person, call.once)
 
     async def remove(self, call: Call) -> None:
-        await self._chat.remove(call.person, call.params["conversation"], call.params["person"])
+        await self._chat.remove(call.person, call.params["conversation"], call.params["person"], call.once)
 
     async def leave(self, call: Call) -> None:
-        await self._chat.leave(call.person, call.params["conversation"])
+        await self._chat.leave(call.person, call.params["conversation"], call.once)
 
     async def publish(self, call: Call) -> model.Acknowledged | Response:
         message: model.Publish = call.body

@@ -33,7 +33,7 @@ from chiron.errors import ChironError, Refused, Unavailable, Unknown
 from chiron.server.chat import store
 from chiron.server.chat.batch import LOCK_NOT_AVAILABLE, Change, Executed, Outcome, Unit, execute
 from chiron.server.platform import crashpoint
-from chiron.server.ports import Ack, Clock, Database, Publisher, Run, StatementError, Tx, in_transaction
+from chiron.server.ports import Ack, Clock, Database, Publisher, Record, Run, StatementError, Tx, in_transaction
 
 T = TypeVar("T")
 
@@ -61,7 +61,8 @@ class Bounds:
 class Committer:
     """One per process; any number of processes may share the database.
 
-    `changed` is told of each conversation whose head or members have changed, after COMMIT.
+    `changed` is told of each conversation whose head or members have changed, after COMMIT; `heard` of each record.
+    Neither may raise.
     """
 
     def __init__(
@@ -71,11 +72,14 @@ class Committer:
         publisher: Publisher,
         changed: Callable[[UUID], None],
         bounds: Bounds | None = None,
+        *,
+        heard: Callable[[UUID, Record], None] | None = None,
     ) -> None:
         self._database = database
         self._clock = clock
         self._publisher = publisher
         self._changed = changed
+        self._heard = heard
         self._bounds = bounds or Bounds()
         self._queue: deque[Unit] = deque()
         self._aside: dict[UUID, deque[Unit]] = {}
@@ -327,6 +331,8 @@ class Committer:
             self._publisher.revoke(outcome.records[0].number, person)
         for record in outcome.records:
             self._publisher.publish(record, link=outcome.unit.link)
+            if self._heard is not None:
+                self._heard(outcome.unit.conversation, record)
             crashpoint.reach("committer.during_delivery")
         for _, notice in outcome.notices:
             self._publisher.publish(notice)

@@ -10,14 +10,60 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Generic, TypeVar
 from uuid import UUID
 
 import msgspec
 
 from chiron.errors import Refused
 from chiron.server.chat import bodies, model, personal, store
-from chiron.server.chat.batch import Effect
-from chiron.server.ports import Ids, Tx
+from chiron.server.chat.batch import Change, Effect
+from chiron.server.platform import once
+from chiron.server.platform.clock import milliseconds
+from chiron.server.ports import Ids, Once, Tx
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Kept(Generic[T]):
+    """A change that its client may ask for again: the result, which JSON can hold, is kept with the effect.
+
+    The locks that the committer takes for the change are the same each time, so a repeat on another worker waits for
+    these and never, inside the batch, for `once`.
+    """
+
+    change: Change[T]
+    once: Once
+    result: type[T]
+    now: datetime
+
+    @property
+    def conversation(self) -> UUID:
+        return self.change.conversation
+
+    @property
+    def people(self) -> Sequence[UUID]:
+        return self.change.people
+
+    async def run(self, tx: Tx) -> Effect[T]:
+        kept = await once.recall(tx, self.once)
+        if kept is not None:
+            return Effect(msgspec.json.decode(kept, type=self.result))
+        effect = await self.change.run(tx)
+        await once.keep(tx, self.once, msgspec.json.encode(effect.result), self.now)
+        return effect
+
+
+class Joined(msgspec.Struct, frozen=True):
+    """A membership as it began."""
+
+    person: UUID
+    role: str
+    offset: int
+    """Head of the conversation: nothing up to it is to be received or read."""
+    joined_at: int
+    """Milliseconds."""
 
 
 async def room_to_change(tx: Tx, conversation: UUID, person: UUID, *, owner: bool = False) -> store.Room:
@@ -126,7 +172,7 @@ class AddMember(_Logged):
     def people(self) -> Sequence[UUID]:
         return (self.person,)
 
-    async def run(self, tx: Tx) -> Effect[None]:
+    async def run(self, tx: Tx) -> Effect[Joined]:
         room = await room_to_change(tx, self.conversation, self.by, owner=True)
         if await store.is_member(tx, self.conversation, self.person):
             raise Refused("already_member")
@@ -134,7 +180,7 @@ class AddMember(_Logged):
             raise Refused("invalid", field="person", reason=f"a conversation has at most {model.MEMBERS} members")
         await store.admit(tx, self.conversation, [self.person], role="member", now=self.now)
         return Effect(
-            None,
+            Joined(self.person, "member", room.head, milliseconds(self.now)),
             entries=[self.entry("member.added", bodies.MemberAdded(self.person, self.name, self.by))],
             notices=[self.notice(self.person, "membership.added", room.number)],
         )

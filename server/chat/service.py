@@ -5,10 +5,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from types import NoneType
+from typing import TypeVar
 from uuid import UUID
+
+import msgspec
+import structlog
 
 from chiron.errors import Refused
 from chiron.server.chat import bodies, membership, model, store
+from chiron.server.chat.batch import Change
 from chiron.server.chat.committer import Committer
 from chiron.server.chat.heads import Heads, last
 from chiron.server.chat.watermarks import Watermarks
@@ -21,6 +27,7 @@ from chiron.server.ports import (
     Database,
     Draft,
     Ids,
+    Once,
     Page,
     People,
     Publisher,
@@ -28,6 +35,10 @@ from chiron.server.ports import (
     Row,
     Tx,
 )
+
+T = TypeVar("T")
+
+log = structlog.get_logger(__name__)
 
 _FIRST = UUID(int=0)
 _BEYOND = UUID(int=2**128 - 1)
@@ -61,7 +72,8 @@ class Reader:
 class Chat:
     """Conversations, messages and watermarks (`ports.Lifespan`).
 
-    What it publishes goes to `publisher` after COMMIT; `people` says who exists and by which name.
+    What it publishes goes to `publisher` after COMMIT; `people` says who exists and by which name. `heard` is told of
+    each record of a conversation that this process has committed.
     """
 
     def __init__(
@@ -73,6 +85,7 @@ class Chat:
         people: People,
         cursors: Cursors,
         *,
+        heard: Callable[[UUID, Record], None] | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._database = database
@@ -82,7 +95,10 @@ class Chat:
         self._cursors = cursors
         self._heads = Heads(database, clock, publisher, sleep=sleep)
         self._watermarks = Watermarks(database, clock, publisher, self._heads.changed, sleep=sleep)
-        self._committer = Committer(database, clock, publisher, self._heads.changed)
+        self._heard = heard
+        self._committer = Committer(
+            database, clock, publisher, self._heads.changed, heard=self._hear if heard is not None else None
+        )
 
     async def start(self) -> None:
         await self._heads.start()
@@ -101,25 +117,30 @@ class Chat:
 
     # --- conversations ------------------------------------------------------------------------------------------------
 
-    async def create(self, person: UUID, wanted: model.Create) -> tuple[model.Conversation, bool]:
+    async def create(
+        self, person: UUID, wanted: model.Create, once: Once | None = None
+    ) -> tuple[model.Conversation, bool]:
         """(conversation, whether it is new). The direct conversation of two people exists once.
 
-        Raises Refused: invalid with its field, person_unknown, not_found.
+        Raises Refused: invalid with its field, person_unknown, not_found (also for a repeat by who has left since).
         """
+        decided = _decided(once, tuple[UUID, bool])
+        if decided is None:
+            decided = await self._change(await self._creation(person, wanted), tuple[UUID, bool], once)
+        conversation, created = decided
+        return await self.open(person, conversation), created
+
+    async def _creation(self, person: UUID, wanted: model.Create) -> membership.CreateDirect | membership.CreateGroup:
         others = {id: name for id, name in (await self._resolve(wanted.people)).items() if id != person}
-        change: membership.CreateDirect | membership.CreateGroup
         if wanted.kind == "direct":
             if len(others) != 1 or len(wanted.people) != 1:
                 raise Refused("invalid", field="people", reason="a direct conversation is with one other person")
-            change = membership.CreateDirect(self._ids.new(), person, self._ids, self._clock.now(), next(iter(others)))
-        else:
-            if len(others) >= model.MEMBERS:
-                raise Refused("invalid", field="people", reason=f"a conversation has at most {model.MEMBERS} members")
-            change = membership.CreateGroup(
-                self._ids.new(), person, self._ids, self._clock.now(), model.checked_title(wanted.title), others
-            )
-        conversation, created = await self._committer.change(change)
-        return await self.open(person, conversation), created
+            return membership.CreateDirect(self._ids.new(), person, self._ids, self._clock.now(), next(iter(others)))
+        if len(others) >= model.MEMBERS:
+            raise Refused("invalid", field="people", reason=f"a conversation has at most {model.MEMBERS} members")
+        return membership.CreateGroup(
+            self._ids.new(), person, self._ids, self._clock.now(), model.checked_title(wanted.title), others
+        )
 
     async def open(self, person: UUID, conversation: UUID) -> model.Conversation:
         """Raises Refused not_found."""
@@ -160,32 +181,47 @@ class Chat:
         items = found[:limit]
         return model.Members(items, self._cursors.seal(scope, items[-1].person.bytes) if len(found) > limit else None)
 
-    async def add(self, by: UUID, conversation: UUID, who: model.Who) -> model.Member:
-        """The owner adds.
+    async def add(self, by: UUID, conversation: UUID, who: model.Who, once: Once | None = None) -> model.Member:
+        """The owner adds; the member as the membership began.
 
         Raises Refused: not_found, forbidden, direct_fixed, person_unknown, already_member, invalid.
         """
-        ((person, name),) = (await self._resolve([who])).items()
-        await self._committer.change(membership.AddMember(conversation, by, self._ids, self._clock.now(), person, name))
+        joined = _decided(once, membership.Joined)
+        if joined is None:
+            ((person, name),) = (await self._resolve([who])).items()
+            change = membership.AddMember(conversation, by, self._ids, self._clock.now(), person, name)
+            joined = await self._change(change, membership.Joined, once)
+        people = [joined.person]
+        names = await self._database.read(lambda tx: self._people.by_id(tx, people))
+        return model.Member(
+            person=joined.person,
+            name=names.get(joined.person, ""),
+            role=joined.role,
+            received=joined.offset,
+            read=joined.offset,
+            joined_at=joined.joined_at,
+        )
 
-        async def work(tx: Tx) -> model.Member:
-            row = await store.member(tx, conversation, person)
-            if row is None:
-                raise Refused("not_found", what="member")  # removed again in this moment
-            return _member(row, {person: name})
-
-        return await self._database.read(work)
-
-    async def remove(self, by: UUID, conversation: UUID, person: UUID) -> None:
+    async def remove(self, by: UUID, conversation: UUID, person: UUID, once: Once | None = None) -> None:
         """The owner removes; removing oneself is leaving. Raises Refused: not_found, forbidden, direct_fixed."""
         if person == by:
-            await self.leave(by, conversation)
+            await self.leave(by, conversation, once)
             return
-        await self._committer.change(membership.RemoveMember(conversation, by, self._ids, self._clock.now(), person))
+        change = membership.RemoveMember(conversation, by, self._ids, self._clock.now(), person)
+        await self._change(change, NoneType, once)
 
-    async def leave(self, person: UUID, conversation: UUID) -> None:
+    async def leave(self, person: UUID, conversation: UUID, once: Once | None = None) -> None:
         """Raises Refused: not_found, direct_fixed."""
-        await self._committer.change(membership.Leave(conversation, person, self._ids, self._clock.now()))
+        change = membership.Leave(conversation, person, self._ids, self._clock.now())
+        await self._change(change, NoneType, once)
+
+    async def _change(self, change: Change[T], result: type[T], once: Once | None) -> T:
+        """Done now, or before under the same key."""
+        if once is None:
+            return await self._committer.change(change)
+        if once.outcome is not None:
+            return msgspec.json.decode(once.outcome, type=result)
+        return await self._committer.change(membership.Kept(change, once, result, self._clock.now()))
 
     # --- messages -----------------------------------------------------------------------------------------------------
 
@@ -247,6 +283,13 @@ class Chat:
         """Raises Refused: not_found for who is no member, direct_fixed where nobody is, forbidden."""
         await self._database.read(lambda tx: membership.room_to_change(tx, conversation, person, owner=True))
 
+    def _hear(self, conversation: UUID, record: Record) -> None:
+        assert self._heard is not None
+        try:
+            self._heard(conversation, record)
+        except Exception:
+            log.exception("chat.heard_failed", conversation=str(conversation))
+
     async def _role(self, person: UUID, conversation: UUID) -> str | None:
         return await self._database.read(lambda tx: store.role(tx, conversation, person))
 
@@ -280,6 +323,11 @@ class Chat:
         peers = {row["id"]: model.other_of(row["pair"], person) for row in rows if row["pair"] is not None}
         names = await self._people.by_id(tx, list(peers.values())) if peers else {}
         return [_conversation(row, peers.get(row["id"]), names) for row in rows]
+
+
+def _decided(once: Once | None, result: type[T]) -> T | None:
+    """What was decided when the request was done before."""
+    return None if once is None or once.outcome is None else msgspec.json.decode(once.outcome, type=result)
 
 
 def _conversation(row: Row, peer: UUID | None, names: dict[UUID, str]) -> model.Conversation:
