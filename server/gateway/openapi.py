@@ -39,6 +39,14 @@ _PLACES: dict[str, dict[str, Any]] = {
     "str": {"type": "string", "minLength": 1},
 }
 
+_IDEMPOTENCY_KEY = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": False,
+    "description": "Of the client's choice. The same request under the same key is done once and answered alike.",
+    "schema": {"type": "string", "pattern": '^"[A-Za-z0-9._~-]{1,255}"$'},
+}
+
 ALWAYS = ("bad_request", "origin", "limited", "internal", "busy", "unavailable", "unknown", "draining")
 """What may answer any request that reaches a route."""
 BEFORE = ("too_large", "timeout", "target_too_long", "headers_too_large", "not_implemented", "version")
@@ -47,6 +55,9 @@ SIGNED_IN = ("unauthenticated", "token_expired", "login_ended")
 BODY = ("unsupported", "invalid", "too_large")
 QUERY = ("invalid",)
 PLACED = ("not_found",)
+KEYED = ("invalid",)
+"""Whatever may carry an `Idempotency-Key` may carry a bad one."""
+KEPT = ("idempotency_key_reused",)
 
 DESCRIPTION = """
 One JSON document in, one out. Times are integers: milliseconds since the Unix epoch. Ids are UUIDs in lower case.
@@ -69,6 +80,8 @@ class Problem(msgspec.Struct, frozen=True):
     code: str
     params: dict[str, Any]
     """What the sentence was made of, such as the `field` that is `invalid` and the `reason`."""
+    request_id: str
+    """The header `X-Request-Id`: what the server's logs know the request by."""
 
 
 class Document:
@@ -176,6 +189,8 @@ def _operation(route: Route, schemas: _Schemas, responses: dict[str, Any]) -> di
     ]
     if route.query is not None:
         parameters += schemas.parameters(route.query)
+    if route.once == "kept":
+        parameters.append(_IDEMPOTENCY_KEY)
     if parameters:
         found["parameters"] = parameters
     if route.body is not None:
@@ -217,6 +232,10 @@ def refusals(route: Route) -> tuple[str, ...]:
         codes.update(QUERY)
     if "{" in route.path:
         codes.update(PLACED)
+    if route.method != "GET":
+        codes.update(KEYED)
+    if route.once == "kept":
+        codes.update(KEPT)
     return tuple(code for code in CODES if code in codes)
 
 

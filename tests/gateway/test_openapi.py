@@ -25,7 +25,7 @@ class Basket(msgspec.Struct, rename={"best_before": "bestBefore"}):
     plain: str = ""
 
 
-class Ripe(Basket, frozen=True):
+class Ripe(Basket):
     """A basket for today."""
 
     colour: str = "red"
@@ -163,6 +163,16 @@ def test_every_refusal_has_its_place() -> None:
     anybody = openapi.refusals(route(rule=ANYONE))
     assert not {"unauthenticated", "unverified", "invalid", "not_found"} & set(anybody)
     assert "unverified" in openapi.refusals(route(rule=VERIFIED))
+
+
+def test_what_is_done_once_takes_a_key() -> None:
+    kept = operation(route("POST", once="kept"))
+    assert [(each["in"], each["name"]) for each in kept["parameters"]] == [("header", "Idempotency-Key")]
+    assert "idempotency_key_reused" in openapi.refusals(route("POST", once="kept"))
+    assert "parameters" not in operation(route("POST", once="needless"))
+    # A key that cannot be heeded is refused, not ignored.
+    assert "invalid" in openapi.refusals(route("POST"))
+    assert "invalid" not in openapi.refusals(route("GET"))
 
 
 def test_a_status_may_carry_a_result_or_a_problem() -> None:
