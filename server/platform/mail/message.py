@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from datetime import datetime
 from email.errors import MessageError
@@ -14,6 +15,9 @@ import idna
 
 LONGEST_LINE = 998
 """Bytes (RFC 5322 §2.1.1); longer lines are folded by quoted-printable."""
+
+_SPECIAL = r"\s@<>()\[\]\\,;:\""
+_ADDRESS = re.compile(rf"[^{_SPECIAL}]+@[^{_SPECIAL}]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +59,8 @@ class Sender:
             message["Date"] = letter.date
             message["Message-ID"] = f"<{letter.id}@{self._address.domain}>"
             message["Auto-Submitted"] = "auto-generated"  # RFC 3834 §5: no out-of-office answers to it
-            message.set_content(letter.text, cte=_encoding(letter.text, eight_bit=eight_bit))
+            text = letter.text.replace("\0", "")  # RFC 5322 §2.3
+            message.set_content(text, cte=_encoding(text, eight_bit=eight_bit))
             return message.as_bytes()
         except (MessageError, UnicodeError) as error:
             raise ValueError("this cannot be a mail") from error
@@ -80,15 +85,10 @@ def ascii_domain(address: str) -> str:
 
 
 def _address(spec: str, name: str = "") -> Address:
-    if any(not character.isprintable() or character.isspace() for character in spec) or not one_line(name) == name:
-        raise ValueError("control characters or spaces in an address")
-    try:
-        address = Address(name, addr_spec=ascii_domain(spec))
-    except (MessageError, IndexError) as error:
-        raise ValueError("no address") from error
-    if not address.username or not address.domain:
+    if not _ADDRESS.fullmatch(spec) or not spec.isprintable() or one_line(name) != name:
         raise ValueError("no address")
-    return address
+    local, _, domain = ascii_domain(spec).rpartition("@")
+    return Address(name, local, domain)
 
 
 def _encoding(text: str, *, eight_bit: bool) -> str:
