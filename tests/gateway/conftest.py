@@ -11,7 +11,7 @@ from uuid import UUID
 import msgspec
 import pytest
 
-from chiron.errors import Refused
+from chiron.errors import Refused, Unavailable
 from chiron.server.gateway import AccessLog, Commands, Finished, Gateway, Limits, Pages, Rates
 from chiron.server.gateway.limits import Limiter
 from chiron.server.ports import Command, Once, Principal, Request, Response, Route
@@ -33,10 +33,16 @@ class StandingClock:
 class Names:
     """`ports.TokenVerifier`: the one token is `ada`."""
 
+    fresh = True
+
     def verify(self, token: str) -> Principal:
         if token == "ada":
             return ADA
         raise Refused("token_expired" if token == "old" else "unauthenticated")
+
+    def require_fresh(self) -> None:
+        if not self.fresh:
+            raise Unavailable("unavailable", retry_after=0.5)
 
 
 class Buckets:
@@ -93,6 +99,7 @@ class House:
     memory: Memory
     log: Lines
     finished: list[Finished]
+    names: Names
 
     async def ask(
         self,
@@ -153,10 +160,11 @@ def house() -> Build:
     ) -> House:
         clock, buckets, memory, log = StandingClock(), Buckets(), Memory(), Lines()
         finished: list[Finished] = []
-        limits = Limits(limiter or buckets, rates or Rates())
+        names = Names()
+        limits = Limits(buckets if limiter is None else limiter, rates or Rates())
         gateway = Gateway(
             routes,
-            verifier=Names(),
+            verifier=names,
             limits=limits,
             clock=clock,
             origins=origins,
@@ -165,7 +173,7 @@ def house() -> Build:
             access_log=AccessLog(log),
             observers=[finished.append],
         )
-        limited = Commands(commands, limits=limits, clock=clock)
-        return House(gateway, limited, clock, limits, buckets, memory, log, finished)
+        limited = Commands(commands, verifier=names, limits=limits, clock=clock)
+        return House(gateway, limited, clock, limits, buckets, memory, log, finished, names)
 
     return build
