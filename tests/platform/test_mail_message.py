@@ -7,7 +7,6 @@ from email import message_from_bytes
 from email.message import EmailMessage
 from email.policy import default
 from email.utils import parsedate_to_datetime
-from typing import cast
 from uuid import UUID
 
 import pytest
@@ -42,7 +41,7 @@ def lines(text: str) -> list[str]:
 
 
 def parse(raw: bytes) -> EmailMessage:
-    return cast("EmailMessage", message_from_bytes(raw, policy=default))
+    return message_from_bytes(raw, policy=default)
 
 
 @given(subject=texts, text=texts, eight_bit=st.booleans())
