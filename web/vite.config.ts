@@ -11,10 +11,12 @@ export default defineConfig({
     // The content security policy has no `data:` and no inline code: every asset is a file of its own.
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
+    rolldownOptions: { input: { index: "index.html", docs: "docs.html" } },
   },
   server: {
     proxy: {
       // The server takes pages of its own origin only.
+      "/openapi.json": server,
       "/v1": { target: server, ws: true, headers: { origin: server } },
     },
   },
