@@ -21,7 +21,8 @@ def text(machine: dict[str, str], fan_out: s1.Result | None, publish: s3.Result 
         parts += [
             "S1 fan-out: CPU in microseconds a delivery, median (lowest-highest)",
             _fan_out(fan_out, judged),
-            _memory(fan_out),
+            "S1 memory: resident bytes of the worker",
+            _memory(fan_out, judged),
         ]
     if publish is not None:
         parts += ["S3 durable publish: median (lowest-highest)", _publish(publish, judged)]
