@@ -91,7 +91,7 @@ def test_rfc9110_15_5_6_another_method_is_told_which_ones_there_are() -> None:
     error = refused(HOUSE, "PATCH", "/v1/people")
     assert (error.code, error.params["allowed"]) == ("method", "GET, HEAD, OPTIONS, POST")
     error = refused(HOUSE, "POST", "/v1/names/all/size")
-    assert error.params["allowed"] == "GET, HEAD, PUT"
+    assert error.params["allowed"] == "GET, HEAD, OPTIONS, PUT"
 
 
 def test_rfc9110_9_3_2_head_finds_the_get_route() -> None:
