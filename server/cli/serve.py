@@ -13,6 +13,7 @@ from chiron.server.cli.options import Database, DataDir, progress, say
 from chiron.server.cli.people import print_logins
 
 if TYPE_CHECKING:
+    from chiron.server.config import Settings
     from chiron.server.supervisor import Serving
 
 
@@ -66,14 +67,15 @@ def serve(
         origins=tuple(origin or ()),
         log_level=log_level,
     )
-    supervisor = Supervisor(settings, report=progress, serving=_Banner(demo))
+    supervisor = Supervisor(settings, report=progress, serving=_Banner(settings, demo))
     raise typer.Exit(asyncio.run(supervisor.run()))
 
 
 class _Banner:
     """What `serve` prints once it serves."""
 
-    def __init__(self, demo: bool) -> None:
+    def __init__(self, settings: Settings, demo: bool) -> None:
+        self._settings = settings
         self._demo = demo
         self._task: asyncio.Task[None] | None = None
 
@@ -84,9 +86,24 @@ class _Banner:
             lines.append(f"  with TLS at        {serving.secure}")
         if serving.authority:
             lines.append(f"  its authority      {serving.authority}")
+        lines += self._mail(serving)
         say("\n".join([*lines, "  Ctrl-C stops it.\n"]))
         if self._demo:
             self._task = asyncio.get_running_loop().create_task(self._make_demo(address, serving.authority))
+
+    def _mail(self, serving: Serving) -> list[str]:
+        """Where mail goes, and where it can be read."""
+        from chiron.server.gateway import mail_page
+        from chiron.server.platform.mail import parse_smtp
+
+        if self._settings.mail.smtp is not None:
+            return [f"  mail goes to       {parse_smtp(self._settings.mail.smtp).host}"]
+        lines = [f"  mail is kept in    {self._settings.data_dir / 'mail'}"]
+        if mail_page.is_shown(self._settings):
+            addresses = [serving.plain, serving.secure]
+            here = [each for each in addresses if each and mail_page.is_loopback_host(each.partition("//")[2])]
+            lines += [f"  read it at         [bold cyan]{address}/mail[/bold cyan]" for address in here[:1]]
+        return lines
 
     async def _make_demo(self, address: str, authority: Path | None) -> None:
         from chiron.client import ClientError

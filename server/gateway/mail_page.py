@@ -120,7 +120,7 @@ def _is_private(request: Request) -> bool:
     return (
         _is_loopback(request.address)
         and len(hosts) == 1
-        and _is_loopback_host(hosts[0])
+        and is_loopback_host(hosts[0])
         and request.version != "1.0"
         and all(_is_own(name.lower(), value) for name, value in request.headers)
     )
@@ -133,7 +133,8 @@ def _is_own(name: str, value: str) -> bool:
     return name != "origin" and name not in _TRACES and not name.startswith(_TRACE_PREFIXES)
 
 
-def _is_loopback_host(text: str) -> bool:
+def is_loopback_host(text: str) -> bool:
+    """Whether `HOST[:PORT]` names this machine by a loopback address or as localhost, and cannot name another."""
     match = _HOST.fullmatch(text)
     if match is None:
         return False
