@@ -53,8 +53,11 @@ class LimitSettings(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fi
     address_per_second: Rate = 200.0
     """Per IPv4 address or IPv6 /64: it may be a whole school."""
     address_burst: Rate = 1000.0
+    """What an address may take at once, after a rest."""
     person_per_second: Rate = 50.0
+    """Per person, over all of their devices."""
     person_burst: Rate = 200.0
+    """What a person may take at once, after a rest."""
     endpoint_factor: Rate = 1.0
     """Multiplies the limits that single operations have besides: registration, sign-in and reset of one address."""
 

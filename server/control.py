@@ -1,7 +1,8 @@
 """The pipe between supervisor and worker: one JSON message a line, both ways, over a socket pair.
 
-The supervisor sends `Start` first, later at most one `Drain`. The worker says `Ready` once it serves, or `Unready` or
-`Failed` before it exits. The end of the stream means that the other side is gone.
+The supervisor sends `Start` first, to a worker that serves any number of `Reload`, and at most one `Drain`. The worker
+says `Ready` once it serves, or `Unready` or `Failed` before it exits, and answers each `Reload` with `Reloaded`. The
+end of the stream means that the other side is gone.
 """
 
 from __future__ import annotations
@@ -21,6 +22,13 @@ class Start(msgspec.Struct, tag="start", frozen=True):
     config: WorkerConfig
 
 
+class Reload(msgspec.Struct, tag="reload", frozen=True):
+    """Go on with this; what takes a restart is the same as before."""
+
+    number: int
+    config: WorkerConfig
+
+
 class Drain(msgspec.Struct, tag="drain", frozen=True):
     """Finish within `seconds`, then exit 0."""
 
@@ -29,6 +37,14 @@ class Drain(msgspec.Struct, tag="drain", frozen=True):
 
 class Ready(msgspec.Struct, tag="ready", frozen=True):
     pass
+
+
+class Reloaded(msgspec.Struct, tag="reloaded", frozen=True):
+    """The answer to the `Reload` of that number."""
+
+    number: int
+    problem: str = ""
+    """Why it goes on as before; empty when it does not."""
 
 
 class Unready(msgspec.Struct, tag="unready", frozen=True):
@@ -45,8 +61,8 @@ class Failed(msgspec.Struct, tag="failed", frozen=True):
     exit_status: int
 
 
-ToWorker = Start | Drain
-ToSupervisor = Ready | Unready | Failed
+ToWorker = Start | Reload | Drain
+ToSupervisor = Ready | Reloaded | Unready | Failed
 TO_WORKER: msgspec.json.Decoder[ToWorker] = msgspec.json.Decoder(ToWorker, dec_hook=to_path)
 TO_SUPERVISOR: msgspec.json.Decoder[ToSupervisor] = msgspec.json.Decoder(ToSupervisor)
 T = TypeVar("T")

@@ -9,12 +9,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import itertools
+import os
 import signal
 import socket
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -25,10 +26,21 @@ from chiron.db.binaries import PostgresBinaries
 from chiron.db.embedded import EmbeddedPostgres, running_dsn
 from chiron.db.lock import FolderLock
 from chiron.errors import SetupError
+from chiron.server import admin
 from chiron.server.config import Listener, Settings, WorkerConfig, parse_address
-from chiron.server.control import TO_SUPERVISOR, Channel, Drain, Failed, Ready, Start, ToSupervisor, Unready
-from chiron.server.edge import certificates
-from chiron.server.platform import keys
+from chiron.server.control import (
+    TO_SUPERVISOR,
+    Channel,
+    Drain,
+    Failed,
+    Ready,
+    Reload,
+    Reloaded,
+    Start,
+    ToSupervisor,
+    Unready,
+)
+from chiron.server.live import LiveConfig, certificate_of, load_keys
 
 DRAIN_SECONDS = 10.0
 """What a worker gets to finish; then it is killed: with PostgreSQL's stop the command ends within 30 s."""
@@ -38,6 +50,9 @@ BIND_SECONDS = 8.0
 
 RESTART_SECONDS = (0.0, 0.1, 0.5, 2.0, 5.0)
 """Pauses before the next start of a part: the first one after a good life, then one more step for each short one."""
+
+RELOAD_SECONDS = 10.0
+"""How long a worker may take to follow a change."""
 
 GOOD_LIFE = 3.0
 """Seconds: a worker that served and lived so long died of something that the next one need not meet."""
@@ -73,33 +88,54 @@ class _Parts:
 
 
 class Supervisor:
-    """`report` is told what happens, in sentences; `serving` is called once, when the first worker serves."""
+    """`report` is told what happens, in sentences; `serving` is called once, when the first worker serves.
 
-    def __init__(self, settings: Settings, *, report: Report, serving: Callable[[Serving], None]) -> None:
+    `read_again` gives the settings as they are said now, or raises SetupError.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        read_again: Callable[[], Settings],
+        report: Report,
+        serving: Callable[[Serving], None],
+    ) -> None:
         self._settings = settings
+        self._read_again = read_again
         self._report = report
         self._announce = serving
         self._announced = False
         self._stopping = asyncio.Event()
         self._impatient = asyncio.Event()
+        self._hung_up = asyncio.Event()
         self._failure: SetupError | None = None
+        self._worker: Channel | None = None
+        """To the worker that serves now."""
+        self._numbers = itertools.count(1)
+        self._replies: dict[int, asyncio.Future[str]] = {}
+        """By number of a `Reload`: what it was answered."""
         self._log = structlog.get_logger("chiron.supervisor")
 
     async def run(self) -> int:
-        """Serve until SIGTERM, SIGINT or SIGHUP; the exit status. Raises SetupError when something must be mended."""
+        """Serve until SIGTERM or SIGINT; the exit status. Raises SetupError when something must be mended.
+
+        SIGHUP means that the terminal was closed, and stops too. Without a controlling terminal that cannot be, and
+        it asks for a reload, as daemons have it.
+        """
         loop = asyncio.get_running_loop()
-        numbers = [signal.SIGTERM, signal.SIGINT]
+        handlers = {signal.SIGTERM: self._signalled, signal.SIGINT: self._signalled}
         if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # `nohup` ignores it for us
-            numbers.append(signal.SIGHUP)
-        for number in numbers:
-            loop.add_signal_handler(number, self._signalled)
+            handlers[signal.SIGHUP] = self._signalled if _has_terminal() else self._hung_up.set
+        for number, handler in handlers.items():
+            loop.add_signal_handler(number, handler)
         try:
             async with contextlib.AsyncExitStack() as stack:
                 parts = await self._unless_stopped(self._prepare(stack))
                 if parts is not None:
                     await self._serve(parts)
         finally:
-            for number in numbers:
+            for number in handlers:
                 loop.remove_signal_handler(number)
         if self._failure:
             raise self._failure
@@ -126,12 +162,8 @@ class Supervisor:
     async def _prepare(self, stack: contextlib.AsyncExitStack) -> _Parts:
         settings = self._settings
         stack.enter_context(_locked(settings.data_dir))
-        secrets = keys.load_or_create(settings.data_dir / "keys.json")
-        if settings.tls.certificate is not None and settings.tls.key is not None:
-            certificate, authority = certificates.from_files(settings.tls.certificate, settings.tls.key), None
-        else:
-            folder = settings.data_dir / "tls"
-            certificate, authority = certificates.development(folder, datetime.now(UTC)), folder / "ca.pem"
+        secrets = load_keys(settings)
+        certificate, authority = certificate_of(settings)
         wanted = [(settings.host, settings.port, True)]
         if settings.plain:
             wanted.append((*parse_address(settings.plain), False))
@@ -164,7 +196,16 @@ class Supervisor:
         return postgres, postgres.dsn
 
     async def _serve(self, parts: _Parts) -> None:
-        watchers = [asyncio.create_task(self._keep_worker(parts.config, parts.serving))]
+        live = LiveConfig(parts.config, read_again=self._read_again, tell=self._tell)
+        async with admin.listening(self._settings.data_dir, live.answer, self._report):
+            await self._watch(parts, live)
+
+    async def _watch(self, parts: _Parts, live: LiveConfig) -> None:
+        watchers = [
+            asyncio.create_task(self._keep_worker(live, parts.serving)),
+            asyncio.create_task(live.keep_fresh()),
+            asyncio.create_task(self._reload_when_hung_up(live)),
+        ]
         if parts.postgres is not None:
             watchers.append(asyncio.create_task(self._keep_postgres(parts.postgres)))
         stopping = asyncio.create_task(self._stopping.wait())
@@ -175,7 +216,7 @@ class Supervisor:
         # As long as one process has them open, clients are let into a queue that nobody will serve.
         for sock, _ in parts.listeners:
             sock.close()
-        # The worker's watcher ends when the worker has drained; PostgreSQL's when it is cancelled.
+        # The worker's watcher ends when the worker has drained; the others when they are cancelled.
         await asyncio.wait(watchers[:1])
         for task in (*watchers[1:], stopping):
             task.cancel()
@@ -185,13 +226,13 @@ class Supervisor:
 
     # The worker.
 
-    async def _keep_worker(self, config: WorkerConfig, serving: Serving) -> None:
+    async def _keep_worker(self, live: LiveConfig, serving: Serving) -> None:
         """Start the worker, and another one whenever it dies, until the stop; then have it drain."""
         short_lives = failed_starts = 0
         loop = asyncio.get_running_loop()
         while not self._stopping.is_set():
             started = loop.time()
-            last, status = await self._one_life(config, serving)
+            last, status = await self._one_life(live, serving)
             if self._stopping.is_set():
                 return
             if isinstance(last, Failed):
@@ -208,15 +249,15 @@ class Supervisor:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), pause)
 
-    async def _one_life(self, config: WorkerConfig, serving: Serving) -> tuple[ToSupervisor | None, int | None]:
+    async def _one_life(self, live: LiveConfig, serving: Serving) -> tuple[ToSupervisor | None, int | None]:
         """From the start of a worker to its end: the last that it said, and its exit status."""
         try:
-            process, channel = await self._spawn(config)
+            process, channel, told = await self._spawn(live)
         except OSError as error:
             return Unready(f"no process can be started: {error.strerror}"), None
         gone = asyncio.create_task(process.wait())
         stopping = asyncio.create_task(self._stopping.wait())
-        said = asyncio.create_task(self._listen(channel, serving))
+        said = asyncio.create_task(self._listen(channel, serving, live, told))
         try:
             await asyncio.wait([gone, stopping], return_when=asyncio.FIRST_COMPLETED)
             if not gone.done():
@@ -228,7 +269,8 @@ class Supervisor:
                 task.cancel()
             channel.close()
 
-    async def _spawn(self, config: WorkerConfig) -> tuple[asyncio.subprocess.Process, Channel]:
+    async def _spawn(self, live: LiveConfig) -> tuple[asyncio.subprocess.Process, Channel, WorkerConfig]:
+        config = live.current
         ours, theirs = socket.socketpair()
         with theirs:
             process = await asyncio.create_subprocess_exec(
@@ -242,17 +284,66 @@ class Supervisor:
             )
         channel = await Channel.over(ours)
         channel.send(Start(config))
-        return process, channel
+        return process, channel, config
 
-    async def _listen(self, channel: Channel, serving: Serving) -> ToSupervisor | None:
-        """The last message before the worker's end."""
+    async def _listen(
+        self, channel: Channel, serving: Serving, live: LiveConfig, told: WorkerConfig
+    ) -> ToSupervisor | None:
+        """The last message before the worker's end, but for `Reloaded`. `told`: what it was started with."""
         last = None
-        while (message := await channel.receive(TO_SUPERVISOR)) is not None:
-            last = message
-            if isinstance(message, Ready) and not self._announced:
-                self._announced = True
-                self._announce(serving)
+        try:
+            while (message := await channel.receive(TO_SUPERVISOR)) is not None:
+                if isinstance(message, Reloaded):
+                    self._replied(message.number, message.problem)
+                    continue
+                last = message
+                if isinstance(message, Ready):
+                    self._worker = channel
+                    if live.current is not told:  # changed while it started
+                        channel.send(Reload(next(self._numbers), live.current))
+                    if not self._announced:
+                        self._announced = True
+                        self._announce(serving)
+        finally:
+            self._worker = None
+            for number in list(self._replies):
+                # The next one begins with what this one was told.
+                self._replied(number, "")
         return last
+
+    async def _tell(self, config: WorkerConfig) -> str:
+        """Have the worker follow a change; why it does not, or nothing. One that starts is told when it is ready."""
+        if self._stopping.is_set():
+            return "it is stopping"
+        if self._worker is None:
+            return ""
+        number = next(self._numbers)
+        reply = self._replies[number] = asyncio.get_running_loop().create_future()
+        self._worker.send(Reload(number, config))
+        try:
+            return await asyncio.wait_for(reply, RELOAD_SECONDS)
+        except TimeoutError:
+            return "the worker does not answer"
+        finally:
+            self._replies.pop(number, None)
+
+    def _replied(self, number: int, problem: str) -> None:
+        reply = self._replies.pop(number, None)
+        if reply is not None and not reply.done():
+            reply.set_result(problem)
+
+    async def _reload_when_hung_up(self, live: LiveConfig) -> None:
+        while True:
+            await self._hung_up.wait()
+            self._hung_up.clear()
+            answer = await live.answer(admin.ReloadRequest())
+            if isinstance(answer, admin.Refusal):
+                self._log.error("reload.refused", reason=answer.message)
+                self._report(f"Reload refused, going on as before: {answer.message}")
+            elif isinstance(answer, admin.Reloaded):
+                self._report(f"Reloaded: {', '.join(answer.applied) or 'no setting'} changed")
+                if answer.restart:
+                    self._report(f"Restart to apply: {', '.join(answer.restart)}")
 
     async def _drain(self, process: asyncio.subprocess.Process, channel: Channel) -> None:
         channel.send(Drain(DRAIN_SECONDS))
@@ -292,6 +383,15 @@ class Supervisor:
         if postgres.running:
             self._report("Stopping PostgreSQL")
         await postgres.stop()
+
+
+def _has_terminal() -> bool:
+    """Whether this process has a controlling terminal, whose end SIGHUP would tell (POSIX §11.1.3)."""
+    try:
+        os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC))
+    except OSError:
+        return False
+    return True
 
 
 async def _bind(host: str, port: int, report: Report) -> socket.socket:

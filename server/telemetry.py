@@ -46,9 +46,30 @@ class Forward(logging.Handler):
         structlog.get_logger(record.name).log(record.levelno, record.getMessage(), exc_info=record.exc_info)
 
 
+class Threshold:
+    """Leaves out what is below a level. Loggers keep what they were made with, so the level that may change is here."""
+
+    def __init__(self) -> None:
+        self.level = logging.INFO
+
+    def __call__(self, _logger: Any, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+        if structlog.processors.NAME_TO_LEVEL[method] < self.level:
+            raise structlog.DropEvent
+        return event
+
+
+_threshold = Threshold()
+
+
+def set_log_level(level: str) -> None:
+    """From now on, for every logger."""
+    number = logging.getLevelNamesMapping()[level.upper()]
+    _threshold.level = number
+    logging.getLogger().setLevel(max(number, logging.WARNING))
+
+
 def set_up_logging(level: str) -> None:
     terminal = sys.stderr.isatty()
-    number = logging.getLevelNamesMapping()[level.upper()]
     rendering: list[Any] = (
         # Never the renderer's own tracebacks, which show the values of local variables.
         [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
@@ -57,14 +78,16 @@ def set_up_logging(level: str) -> None:
     )
     structlog.configure(
         processors=[
+            _threshold,
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             redact,
             *rendering,
         ],
-        wrapper_class=structlog.make_filtering_bound_logger(number),
+        wrapper_class=structlog.make_filtering_bound_logger(logging.DEBUG),
         logger_factory=lambda *_: Lines(),
         cache_logger_on_first_use=True,
     )
-    logging.basicConfig(level=max(number, logging.WARNING), handlers=[Forward()], force=True)
+    logging.basicConfig(handlers=[Forward()], force=True)
+    set_log_level(level)

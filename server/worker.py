@@ -20,8 +20,8 @@ import structlog
 from chiron.errors import SetupError
 from chiron.server import app
 from chiron.server.config import WorkerConfig
-from chiron.server.control import TO_WORKER, Channel, Drain, Failed, Ready, Start, ToWorker, Unready
-from chiron.server.telemetry import set_up_logging
+from chiron.server.control import TO_WORKER, Channel, Drain, Failed, Ready, Reload, Reloaded, Start, ToWorker, Unready
+from chiron.server.telemetry import set_log_level, set_up_logging
 
 POISONED = 70
 """Exit status after a panic in the extension (EX_SOFTWARE): the supervisor starts another worker."""
@@ -62,6 +62,9 @@ async def serve(control: socket.socket) -> int:
     channel.send(Ready())
     log.info("worker.ready", pid=os.getpid())
     message = await goodbye
+    while isinstance(message, Reload):
+        channel.send(_reload(server, message))
+        message = await channel.receive(TO_WORKER)
     seconds = message.seconds if isinstance(message, Drain) else ORPHAN_DRAIN
     log.info("worker.drain", seconds=seconds, orphan=message is None)
     await server.drain(seconds)
@@ -82,6 +85,18 @@ async def _start(config: WorkerConfig, goodbye: asyncio.Task[ToWorker | None]) -
     starting.cancel()
     await asyncio.gather(starting, return_exceptions=True)
     return None
+
+
+def _reload(server: app.App, message: Reload) -> Reloaded:
+    log = structlog.get_logger("chiron.worker")
+    try:
+        server.reload(message.config)
+    except Exception as error:
+        log.exception("worker.reload_failed")
+        return Reloaded(message.number, str(error) or type(error).__name__)
+    set_log_level(message.config.settings.log_level)
+    log.info("worker.reloaded")
+    return Reloaded(message.number)
 
 
 def run(main: Coroutine[Any, Any, int]) -> int:

@@ -10,7 +10,7 @@ import typer
 
 from chiron import __version__
 from chiron.errors import SetupError
-from chiron.server.cli import database, doctor, people, serve, token
+from chiron.server.cli import config, database, doctor, people, running, serve, token
 from chiron.server.cli.options import console
 
 EXIT = {
@@ -34,7 +34,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (serve.serve, database.migrate, people.demo, people.chat, doctor.doctor):
+for command in (
+    *(serve.serve, config.config, running.reload, running.rotate),
+    *(database.migrate, people.demo, people.chat, doctor.doctor),
+):
     app.command()(command)
 app.add_typer(token.app)
 
@@ -70,7 +73,3 @@ def _fail(message: str, status: int) -> None:
     with contextlib.suppress(OSError):
         console.print(f"chiron: {message}", style="red", markup=False, soft_wrap=True)
     sys.exit(status)
-
-
-if __name__ == "__main__":
-    main()

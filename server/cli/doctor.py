@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Sequence
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 import typer
@@ -13,7 +13,11 @@ from rich.console import Console
 from rich.text import Text
 
 from chiron.server.cli.options import Database, DataDir, console
+from chiron.server.cli.settings import Assignments, Config, told
 from chiron.server.doctor import Fault, Finding, State, Subject, examine
+
+if TYPE_CHECKING:
+    from chiron.server.settings.load import Told
 
 COLOURS: dict[State, str] = {"ok": "green", "warning": "yellow", "problem": "red"}
 WIDTH = max(len(state) for state in COLOURS)
@@ -22,20 +26,30 @@ WIDTH = max(len(state) for state in COLOURS)
 def doctor(
     data_dir: DataDir = None,
     database: Database = None,
+    config: Config = None,
+    assignments: Assignments = None,
     strict: Annotated[bool, typer.Option("--strict", help="End with 78 also when there are only warnings.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print the findings as one JSON object.")] = False,
 ) -> None:
     """Look at machine, folder and database: say what is wrong and how to mend it. Changes nothing."""
-    from chiron.server import config
-
-    settings = config.Settings(data_dir=data_dir or config.default_data_dir(), database=database)
-    findings = asyncio.run(_examine(Subject(settings), printing=not json))
+    said = told(data_dir=data_dir, database=database, config=config, assignments=assignments)
+    findings = asyncio.run(_examine(_subject(said), printing=not json))
     worst = {finding.state for finding in findings}
     if json:
         print(_json(findings))
     else:
         _explain(findings)
     raise typer.Exit(78 if "problem" in worst or (strict and "warning" in worst) else 0)
+
+
+def _subject(said: Told) -> Subject:
+    from chiron.server.config import Settings
+    from chiron.server.settings.load import SettingsError, data_dir, load
+
+    try:
+        return Subject(load(said).settings)
+    except SettingsError as error:
+        return Subject(Settings(data_dir=data_dir(said)), settings_fault=str(error))
 
 
 async def _examine(subject: Subject, *, printing: bool) -> list[Finding]:

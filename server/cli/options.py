@@ -26,10 +26,9 @@ DataDir = Annotated[
 Database = Annotated[
     Optional[str],  # noqa: UP045
     typer.Option(
-        envvar="CHIRON_DATABASE",
         metavar="postgresql://…",
-        help="A PostgreSQL ≥ 18 of yours instead of the embedded one. In the variable, others on this machine do not "
-        "see its password.",
+        help="A PostgreSQL ≥ 18 of yours instead of the embedded one. In CHIRON_DATABASE or a file, others on this "
+        "machine do not see its password.",
     ),
 ]
 Server = Annotated[

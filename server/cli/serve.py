@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, Optional
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from chiron.server.cli.options import Database, DataDir, progress, say
 from chiron.server.cli.people import print_logins
+from chiron.server.cli.settings import (
+    Assignments,
+    Config,
+    Host,
+    LogLevel,
+    Origins,
+    Plain,
+    Port,
+    TlsCert,
+    TlsKey,
+    told,
+)
 
 if TYPE_CHECKING:
     from chiron.server.config import Settings
@@ -19,55 +30,45 @@ if TYPE_CHECKING:
 
 def serve(
     data_dir: DataDir = None,
+    config: Config = None,
+    assignments: Assignments = None,
     database: Database = None,
-    port: Annotated[int, typer.Option(min=0, max=65535, help="TCP port with TLS; 0 takes a free one.")] = 8443,
-    host: Annotated[str, typer.Option(help="Address of --port.", show_default="every address")] = "",
-    plain: Annotated[
-        str,
-        typer.Option(
-            metavar="HOST:PORT|off",
-            help="A second listener without TLS: for a trusted proxy, and for development on a loopback address.",
-        ),
-    ] = "127.0.0.1:8080",
-    tls_cert: Annotated[Optional[Path], typer.Option(help="PEM certificate chain.", show_default="made")] = None,  # noqa: UP045
-    tls_key: Annotated[Optional[Path], typer.Option(help="PEM private key.", show_default="made")] = None,  # noqa: UP045
-    origin: Annotated[
-        Optional[list[str]],  # noqa: UP045
-        typer.Option(help="Another origin whose pages may use this server, such as https://example.org. Repeatable."),
-    ] = None,
+    port: Port = None,
+    host: Host = None,
+    plain: Plain = None,
+    tls_cert: TlsCert = None,
+    tls_key: TlsKey = None,
+    origin: Origins = None,
     demo: Annotated[
         bool, typer.Option("--demo", help="Make demo people and conversations, and print their logins.")
     ] = False,
-    log_level: Annotated[
-        Optional[Literal["debug", "info", "warning", "error"]],  # noqa: UP045
-        typer.Option(help="How much to log.", show_default="warning on a terminal, else info, with each request"),
-    ] = None,
+    log_level: LogLevel = None,
 ) -> None:
     """Run the server until Ctrl-C."""
-    from chiron.server import config
+    from chiron.server.settings.load import load
     from chiron.server.supervisor import Supervisor
     from chiron.server.telemetry import set_up_logging
 
-    try:
-        if plain != "off":
-            config.parse_address(plain)
-    except ValueError as error:
-        raise typer.BadParameter(f"{error}.", param_hint="'--plain'") from error
-    if (tls_cert is None) != (tls_key is None):
-        raise typer.BadParameter("Give both --tls-cert and --tls-key, or neither.")
-    log_level = log_level or ("warning" if sys.stderr.isatty() else "info")
-    set_up_logging(log_level)
-    settings = config.Settings(
-        data_dir=data_dir or config.default_data_dir(),
+    said = told(
+        data_dir=data_dir,
+        database=database,
         port=port,
         host=host,
-        plain=None if plain == "off" else plain,
-        database=database,
-        tls=config.TlsSettings(certificate=tls_cert, key=tls_key),
-        origins=tuple(origin or ()),
+        plain=plain,
+        tls_cert=tls_cert,
+        tls_key=tls_key,
+        origin=origin,
         log_level=log_level,
+        config=config,
+        assignments=assignments,
     )
-    supervisor = Supervisor(settings, report=progress, serving=_Banner(settings, demo))
+    loaded = load(said)
+    set_up_logging(loaded.settings.log_level)
+    if (summary := loaded.summary()) is not None:
+        progress(f"Settings: {summary}")
+    supervisor = Supervisor(
+        loaded.settings, read_again=lambda: load(said).settings, report=progress, serving=_Banner(loaded.settings, demo)
+    )
     raise typer.Exit(asyncio.run(supervisor.run()))
 
 

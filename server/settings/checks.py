@@ -88,12 +88,9 @@ def origin(text: str) -> None:
 
 
 def smtp(text: str) -> None:
-    parts = _split(text)
-    right = "write smtp://[USER[:PASSWORD]@]HOST[:PORT], or smtps://… for TLS from the first byte"
-    if parts is None or parts.scheme not in ("smtp", "smtps") or not _is_host(parts.hostname):
-        raise ValueError(f"it is not the address of a mail server; {right}")
-    if parts.path not in ("", "/") or parts.query or parts.fragment:
-        raise ValueError(f"nothing may follow the host; {right}")
+    from chiron.server.platform.mail import parse_smtp
+
+    parse_smtp(text)
 
 
 def postgresql(text: str) -> None:
@@ -103,9 +100,9 @@ def postgresql(text: str) -> None:
 
 
 def sender(text: str) -> None:
-    """One mailbox of RFC 5322 §3.4, on one line."""
-    if not re.fullmatch(r"([^<>@\x00-\x1f\x7f]*<[^<>@\s]+@[^<>@\s]+>|[^<>@\s]+@[^<>@\s]+)", text):
-        raise ValueError(f"{text!r} is not a sender; write NAME <USER@HOST> or USER@HOST")
+    from chiron.server.platform.mail import Sender
+
+    Sender(text)
 
 
 def hide_password(text: str) -> str:

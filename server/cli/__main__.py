@@ -1,0 +1,5 @@
+"""`python -m chiron.server.cli`."""
+
+from chiron.server.cli import main
+
+main()

@@ -1,0 +1,147 @@
+"""What workers run with now, and how that changes while they run: settings, certificate and keys.
+
+Whatever is refused changes nothing. What is accepted is on disk first, then told to the worker, and holds for every
+worker that is started later.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+import structlog
+
+from chiron.errors import SetupError
+from chiron.server import admin
+from chiron.server.config import Settings, WorkerConfig
+from chiron.server.edge import certificates
+from chiron.server.edge.certificates import Certificate
+from chiron.server.identity.tokens import ACCESS_SECONDS
+from chiron.server.platform import keys
+from chiron.server.platform.keys import Keys, Purpose
+from chiron.server.settings.fields import follow
+from chiron.server.telemetry import set_log_level
+
+ACCEPTED = ACCESS_SECONDS + 60.0
+"""Seconds that a signing key is accepted after its last signature: a token's life, and what clocks may differ by."""
+
+LOOK_SECONDS = 60.0
+"""How often to look for what is due."""
+
+
+def keys_file(settings: Settings) -> Path:
+    return settings.data_dir / "keys.json"
+
+
+def load_keys(settings: Settings) -> Keys:
+    """The instance's keys, after what was due while no server ran. Raises SetupError."""
+    now = time.time()
+    found = keys.load_or_create(keys_file(settings), now)
+    due = keys.rotated(found, now, ACCEPTED)
+    if due != found:
+        keys.write(keys_file(settings), due)
+    return due
+
+
+def certificate_of(settings: Settings) -> tuple[Certificate, Path | None]:
+    """The certificate, and that of the development authority where it is ours. Raises SetupError."""
+    if settings.tls.certificate is not None and settings.tls.key is not None:
+        return certificates.from_files(settings.tls.certificate, settings.tls.key), None
+    folder = settings.data_dir / "tls"
+    return certificates.development(folder, datetime.now(UTC)), folder / "ca.pem"
+
+
+class LiveConfig:
+    """`current` is what a worker is started with.
+
+    `tell` has the running worker, if there is one, follow a change; it returns why it does not, or nothing.
+    """
+
+    def __init__(
+        self,
+        config: WorkerConfig,
+        *,
+        read_again: Callable[[], Settings],
+        tell: Callable[[WorkerConfig], Awaitable[str]],
+    ) -> None:
+        self.current = config
+        self._read_again = read_again
+        self._tell = tell
+        self._one_at_a_time = asyncio.Lock()
+        self._log = structlog.get_logger("chiron.supervisor")
+
+    async def answer(self, request: admin.Request) -> admin.Answer:
+        """To a command. Never raises but for what is a defect."""
+        try:
+            if isinstance(request, admin.ReloadRequest):
+                return await self.reload()
+            return await self.rotate(request.purposes)
+        except SetupError as error:
+            return admin.Refusal(str(error), error.exit_status)
+        except OSError as error:
+            return admin.Refusal(f"The machine refused: {error}.", 71)
+
+    async def reload(self) -> admin.Reloaded:
+        """Read settings and certificate again. Raises SetupError, OSError."""
+        async with self._one_at_a_time:
+            followed = follow(self.current.settings, self._read_again())
+            certificate, _ = certificate_of(followed.settings)
+            another = certificate.chain != self.current.tls_chain or certificate.key != self.current.tls_key
+            if followed.applied or another:
+                await self._change(
+                    msgspec.structs.replace(
+                        self.current,
+                        settings=followed.settings,
+                        tls_chain=certificate.chain,
+                        tls_key=certificate.key,
+                    )
+                )
+                set_log_level(followed.settings.log_level)
+            self._log.info("reloaded", applied=followed.applied, restart=followed.restart, certificate=another)
+            return admin.Reloaded(list(followed.applied), list(followed.restart), another)
+
+    async def rotate(self, purposes: list[Purpose]) -> admin.Rotated:
+        """Make new keys. Raises SetupError, OSError."""
+        async with self._one_at_a_time:
+            await self._use(keys.replaced(self.current.keys, purposes, time.time()))
+            self._log.info("keys.rotated", purposes=purposes)
+            return admin.Rotated(purposes)
+
+    async def keep_fresh(self) -> None:
+        """Do what is due by time, for as long as this runs: keys, and the development authority's certificate."""
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            try:
+                await self._refresh()
+            except (SetupError, OSError) as error:
+                # A full disk, say: the old keys do for another while.
+                self._log.error("refresh.failed", reason=str(error))
+
+    async def _refresh(self) -> None:
+        async with self._one_at_a_time:
+            due = keys.rotated(self.current.keys, time.time(), ACCEPTED)
+            if due != self.current.keys:
+                await self._use(due)
+                self._log.info("keys.aged", signing=due.signing[0].kid)
+            if self.current.settings.tls.certificate is None:
+                certificate, _ = certificate_of(self.current.settings)
+                if certificate.chain != self.current.tls_chain:
+                    changed = {"tls_chain": certificate.chain, "tls_key": certificate.key}
+                    await self._change(msgspec.structs.replace(self.current, **changed))
+                    self._log.info("certificate.renewed")
+
+    async def _use(self, changed: Keys) -> None:
+        # What a key has signed or sealed must be good after a crash too.
+        keys.write(keys_file(self.current.settings), changed)
+        await self._change(msgspec.structs.replace(self.current, keys=changed))
+
+    async def _change(self, config: WorkerConfig) -> None:
+        before, self.current = self.current, config
+        problem = await self._tell(config)
+        if problem:
+            self.current = msgspec.structs.replace(before, keys=config.keys)
+            raise SetupError(f"The server goes on as before: {problem}.", exit_status=70)
