@@ -132,6 +132,9 @@ VERIFIED = Rule("verified", verified=True)
 # --- HTTP ------------------------------------------------------------------------------------------------------------
 
 
+Scheme = Literal["http", "https"]
+
+
 @dataclass(frozen=True, slots=True)
 class Request:
     """One HTTP request, whatever the version. Header names are lower case; `path` is percent-decoded per segment."""
@@ -141,7 +144,9 @@ class Request:
     headers: Sequence[tuple[str, str]]
     body: bytes
     address: str
-    scheme: Literal["http", "https"] = "https"
+    """Of the client, as far as proxies of ours tell."""
+    scheme: Scheme = "https"
+    """Of the client's own connection, likewise."""
     version: str = "1.1"
 
     def header(self, name: str) -> str | None:
@@ -264,6 +269,8 @@ class Command:
     cost: float = 1.0
     limit: Rate | None = None
     """Of each person, besides the common limit."""
+    reads: bool = False
+    """Whether it changes nothing, as GET does over HTTP."""
 
 
 class Gateway(Protocol):
@@ -277,6 +284,22 @@ class Gateway(Protocol):
 
     def refuse(self, error: ChironError, *, address: str) -> Response:
         """The answer to what is no request (broken syntax, too slow, too large) or no valid handshake."""
+        ...
+
+
+class Proxies(Protocol):
+    """Which peers are proxies of ours, and for whom they ask. Nothing raises."""
+
+    def trusts(self, address: str) -> bool:
+        """Whether a peer is one, so that `client` is to be asked."""
+        ...
+
+    def may_announce(self, address: str) -> bool:
+        """Whether a peer may begin with a header of the PROXY protocol, where one is expected."""
+        ...
+
+    def client(self, peer: str, scheme: Scheme, headers: Sequence[tuple[str, str]]) -> tuple[str, Scheme]:
+        """Address and scheme of who asked the trusted `peer`; the peer's own where it does not say."""
         ...
 
 
@@ -470,11 +493,14 @@ class People(Protocol):
     """What other domains ask identity, in their own transaction."""
 
     async def by_id(self, tx: Tx, people: Sequence[UUID]) -> dict[UUID, str]:
-        """Names of those that exist."""
+        """Names of those that exist and have verified their address."""
         ...
 
-    async def by_email(self, tx: Tx, email: str) -> UUID | None:
-        """Who has this address. Raises `Refused` invalid when it cannot be one."""
+    async def by_email(self, tx: Tx, email: str, *, asker: UUID) -> UUID | None:
+        """Who has verified this address, which `asker` wants to know.
+
+        Raises `Refused` invalid when it cannot be one, `Unavailable` limited when they ask after too many.
+        """
         ...
 
 
@@ -515,6 +541,14 @@ class MailQueue(Protocol):
 class TokenVerifier(Protocol):
     def verify(self, token: str) -> Principal:
         """Raises `Refused` with unauthenticated, token_expired or login_ended."""
+        ...
+
+    def require_fresh(self) -> None:
+        """Before anything is written for somebody: raises `Unavailable` when it is not known who was signed out.
+
+        Who was signed out elsewhere is learnt from the database; while that cannot be asked, `verify` may still know
+        people by tokens that are no longer good, which is enough to read and not to write.
+        """
         ...
 
 
@@ -559,6 +593,7 @@ __all__ = [
     "Page",
     "People",
     "Principal",
+    "Proxies",
     "Publisher",
     "Rate",
     "Record",
@@ -569,6 +604,7 @@ __all__ = [
     "Row",
     "Rule",
     "Run",
+    "Scheme",
     "TokenVerifier",
     "Tx",
     "in_transaction",

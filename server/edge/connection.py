@@ -15,14 +15,18 @@ import structlog
 
 from chiron._core import Broken, Data, Ended, PeerClosed, Secured, Tls
 from chiron.errors import Unavailable
-from chiron.protocols import http1, websocket
+from chiron.protocols import http1, proxy, websocket
+from chiron.server.edge.capacity import Capacity
 from chiron.server.edge.engine import Due, Engine
-from chiron.server.ports import Gateway, Links, Request, Response
+from chiron.server.platform import addresses
+from chiron.server.ports import Gateway, Links, Proxies, Request, Response, Scheme
 
 _NOTSENT_LOWAT_OPTION = getattr(socket, "TCP_NOTSENT_LOWAT", {"linux": 25, "darwin": 0x201}.get(sys.platform))
 _NOTSENT_LOWAT = 16_384
 """Bytes that the kernel takes ahead of the network. Without it the kernel takes megabytes for a peer that never reads,
 and a slow reader is not seen."""
+ABNORMAL = 1006
+"""What stands for the close code where no close frame was seen (RFC 6455 §7.1.5)."""
 _HOLD_MARK = 65_536
 """While more bytes of answers are queued, no further request (in mode `message`: no further message) is read."""
 
@@ -38,6 +42,7 @@ class EdgeLimits:
     linger_seconds: float = 2.0
     """Between our last byte and the peer's."""
     http: http1.Limits = field(default_factory=http1.Limits)
+    proxy: proxy.Limits = field(default_factory=proxy.Limits)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,20 +65,23 @@ class Service:
     gateway: Gateway
     websocket: WebSocketService | None
     limits: EdgeLimits
+    proxies: Proxies | None
 
 
 # The life of a TCP connection
 # ----------------------------
 #
-# SECURING is the TLS handshake. HTTP and UPGRADED are the two things that bytes can mean. ENDING begins with
-# `Hub.finish`: what is queued still leaves, nothing is added. The flush marks the last bytes; our FIN follows them, and
-# in LINGERING what the peer still sends is thrown away until its FIN comes or the time is over. Closing at once would
-# make the kernel answer unread input with a reset, which may destroy our last bytes on their way (RFC 9112 §9.6).
+# ANNOUNCING is the header of the PROXY protocol, SECURING the TLS handshake. HTTP and UPGRADED are the two things that
+# bytes can mean. ENDING begins with `Hub.finish`: what is queued still leaves, nothing is added. The flush marks the
+# last bytes; our FIN follows them, and in LINGERING what the peer still sends is thrown away until its FIN comes or the
+# time is over. Closing at once would make the kernel answer unread input with a reset, which may destroy our last bytes
+# on their way (RFC 9112 §9.6).
 #
 # Every arrow that is not in the table leads to GONE and is drawn by `connection_lost` alone, from every phase.
 
 
 class Phase(Enum):
+    ANNOUNCING = auto()
     SECURING = auto()
     HTTP = auto()
     UPGRADED = auto()
@@ -83,6 +91,7 @@ class Phase(Enum):
 
 
 _NEXT: dict[Phase, frozenset[Phase]] = {
+    Phase.ANNOUNCING: frozenset({Phase.HTTP, Phase.ENDING, Phase.GONE}),
     Phase.SECURING: frozenset({Phase.HTTP, Phase.ENDING, Phase.GONE}),
     Phase.HTTP: frozenset({Phase.UPGRADED, Phase.ENDING, Phase.GONE}),
     Phase.UPGRADED: frozenset({Phase.ENDING, Phase.GONE}),
@@ -102,15 +111,21 @@ class TcpConnection(asyncio.BufferedProtocol):
 
     __slots__ = (
         "_address",
+        "_announced",
+        "_announcement",
         "_armed",
         "_cancellable",
+        "_capacity",
+        "_close_code",
         "_closed",
         "_engine",
         "_holding",
         "_http",
         "_lingers",
+        "_network",
         "_phase",
         "_postponed",
+        "_proxied",
         "_reading",
         "_refusing",
         "_resting",
@@ -129,19 +144,25 @@ class TcpConnection(asyncio.BufferedProtocol):
         service: Service,
         tls: Tls | None,
         *,
+        capacity: Capacity,
         closed: Callable[[TcpConnection], None],
+        announced: bool = False,
         refusing: bool = False,
     ) -> None:
         """`closed` is called once, when the transport is gone.
 
+        `announced`: on a plain listener, a header of the PROXY protocol comes first.
         `refusing`: there is no capacity for this one; its first request is answered 503.
         """
+        self._capacity = capacity
+        self._announced = announced
         self._closed = closed
         self._engine = engine
         self._service = service
         self._tls = tls
         self._refusing = refusing
-        self._phase = Phase.HTTP if tls is None else Phase.SECURING
+        self._phase = Phase.SECURING if tls is not None else Phase.ANNOUNCING if announced else Phase.HTTP
+        self._announcement: proxy.Connection | None = None
         self._http: http1.Connection | None = None
         self._armed: float | None = None
         self._task: asyncio.Task[None] | None = None
@@ -152,7 +173,10 @@ class TcpConnection(asyncio.BufferedProtocol):
         self._reading = True
         self._resting = False
         self._was_link = False
+        self._close_code = 0
         self._address = ""
+        self._network = ""
+        self._proxied = False
         self.id = 0
 
     # --- asyncio.BufferedProtocol ------------------------------------------------------------------------------------
@@ -165,12 +189,21 @@ class TcpConnection(asyncio.BufferedProtocol):
         peername = transport.get_extra_info("peername")
         self._address = peername[0] if isinstance(peername, tuple) else ""
         now = engine.now()
+        proxies = self._service.proxies
+        if self._announced and proxies is not None and not proxies.may_announce(self._address):
+            self._unannounced("this peer is no trusted proxy")
+            return
         try:
             self.id = engine.hub.open(self._tls, now)
         except BaseException as error:
             self._fail(error)
             return
         engine.peers[self.id] = self
+        if self._phase is Phase.ANNOUNCING:
+            self._announcement = proxy.Connection(now, self._service.limits.proxy)
+            engine.set_timer(self.id, Due.HANDSHAKE, now + self._service.limits.proxy.header_seconds)
+            return
+        self._belong()
         if self._phase is Phase.SECURING:
             engine.set_timer(self.id, Due.HANDSHAKE, now + self._service.limits.handshake_seconds)
         else:
@@ -187,7 +220,7 @@ class TcpConnection(asyncio.BufferedProtocol):
         engine = self._engine
         now = engine.now()
         try:
-            self._handle(engine.hub.feed(self.id, nbytes, now), now)
+            self._handle(engine.feed(self.id, nbytes, now), now)
             if engine.hub.dirty:
                 engine.wake()
         except BaseException as error:
@@ -232,7 +265,11 @@ class TcpConnection(asyncio.BufferedProtocol):
         try:
             engine.hub.close(self.id)
             self._abandon()
+            if self._network:
+                self._capacity.leave(self._network)
             if self._was_link:
+                engine.links[self._transport_name] -= 1
+                engine.closes[self._close_code or ABNORMAL] += 1
                 assert self._service.websocket is not None
                 self._service.websocket.links.closed(self.id)
         except BaseException as error:
@@ -272,7 +309,7 @@ class TcpConnection(asyncio.BufferedProtocol):
         """Finish an upgraded connection with a close frame; one that speaks HTTP, without."""
         if self._phase is Phase.UPGRADED:
             self._finish(code, reason)
-        elif self._phase in (Phase.SECURING, Phase.HTTP):
+        elif self._phase in (Phase.ANNOUNCING, Phase.SECURING, Phase.HTTP):
             self._finish()
 
     def abort(self) -> None:
@@ -280,14 +317,18 @@ class TcpConnection(asyncio.BufferedProtocol):
 
     def drain(self) -> None:
         """No further request: an idle connection ends now, a busy one with its answer."""
-        if self._phase is Phase.SECURING or (self._http is not None and self._http.state is http1.State.IDLE):
+        if self._phase in (Phase.ANNOUNCING, Phase.SECURING) or (
+            self._http is not None and self._http.state is http1.State.IDLE
+        ):
             # It has read all that it was sent, so there is nothing that a reset could destroy: no lingering.
             self._lingers = False
             self._finish()
 
     def expired(self, due: Due, now: float) -> None:
         try:
-            if due is not Due.HTTP:
+            if self._phase is Phase.ANNOUNCING and self._announcement is not None:
+                self._on_announcement(self._announcement.expire(now), now)
+            elif due is not Due.HTTP:
                 self.abort()
             elif self._http is not None and self._phase is Phase.HTTP:
                 self._armed = None
@@ -307,6 +348,9 @@ class TcpConnection(asyncio.BufferedProtocol):
                 case Secured():
                     self._engine.cancel_timer(self.id, Due.HANDSHAKE)
                     self._begin_http(now)
+                case Data() if received and self._phase is Phase.ANNOUNCING and self._announcement is not None:
+                    data, received = b"".join(received), []
+                    self._on_announcement(self._announcement.receive(data, now), now)
                 case Data() if received and self._phase is Phase.HTTP and self._http is not None:
                     # Joined, because an upgrade takes what is behind it from here.
                     data, received = b"".join(received), []
@@ -315,6 +359,8 @@ class TcpConnection(asyncio.BufferedProtocol):
                     self._lingers = self._lingers and not event.clean
                     if self._phase is Phase.HTTP and self._http is not None:
                         self._on_http(self._http.receive_end(now, clean=event.clean), now)
+                    elif self._phase is Phase.ANNOUNCING and self._announcement is not None:
+                        self._on_announcement(self._announcement.receive_end(now), now)
                     else:
                         self._finish()
                 case Broken():
@@ -329,14 +375,66 @@ class TcpConnection(asyncio.BufferedProtocol):
         frames = [event for event in events if not isinstance(event, _ENDINGS)] if ending else events
         if frames:
             self._service.websocket.links.received(self.id, frames)
+            self._engine.frames += len(frames)
             if self._service.websocket.mode == "message" and self._engine.hub.queued(self.id) >= _HOLD_MARK:
                 self._hold()
         for event in ending:
             if isinstance(event, Broken):
                 _log.debug("broken", layer=event.layer, reason=event.reason, address=self._address)
+                if event.layer != "tls":
+                    self._close_code = self._close_code or event.code
+            elif isinstance(event, PeerClosed):
+                self._close_code = self._close_code or event.code
             elif isinstance(event, Ended):
                 self._lingers = self._lingers and not event.clean
             self._finish()
+
+    # --- the proxy in front -----------------------------------------------------------------------------------------
+
+    def _on_announcement(self, events: Sequence[proxy.Event], now: float) -> None:
+        for event in events:
+            self._announcement = None
+            self._engine.cancel_timer(self.id, Due.HANDSHAKE)
+            match event:
+                case proxy.Accepted():
+                    if event.source is not None:
+                        self._address = event.source.address
+                    self._belong()
+                    self._begin_http(now)
+                    if event.trailing:
+                        assert self._http is not None
+                        self._on_http(self._http.receive(event.trailing, now), now)
+                case proxy.Refused():
+                    self._unannounced(str(event.error))
+                case proxy.Aborted() | proxy.Finished():
+                    self._finish()
+
+    def _unannounced(self, reason: str) -> None:
+        _log.warning("no acceptable PROXY header: closed", address=self._address, reason=reason)
+        self.abort()
+
+    def _belong(self) -> None:
+        """Know whose connection it is: a proxy's of ours, whose clients are told apart by what it forwards, or one of
+        the many of a network."""
+        proxies = self._service.proxies
+        self._proxied = proxies is not None and proxies.trusts(self._address)
+        if not self._proxied and not self._enter_network(self._address):
+            self._refusing = True
+
+    def _enter_network(self, address: str) -> bool:
+        """Whether the network of a client may have one more connection. This machine is nobody's client."""
+        if not address or _is_loopback(address):
+            return True
+        self._network = addresses.network(address)
+        return self._capacity.enter(self._network)
+
+    def _client(self, headers: Sequence[tuple[str, str]]) -> tuple[str, Scheme]:
+        """Address and scheme of who sent a request."""
+        scheme: Scheme = "http" if self._tls is None else "https"
+        if not self._proxied:
+            return self._address, scheme
+        assert self._service.proxies is not None
+        return self._service.proxies.client(self._address, scheme, headers)
 
     # --- HTTP --------------------------------------------------------------------------------------------------------
 
@@ -367,18 +465,18 @@ class TcpConnection(asyncio.BufferedProtocol):
             self._set_reading(not (http.paused or self._holding))
 
     def _on_request(self, event: http1.Request, now: float) -> None:
+        address, scheme = self._client(event.headers)
         request = Request(
             method=event.method,
             target=event.target,
             headers=event.headers,
             body=event.body,
-            address=self._address,
-            scheme="http" if self._tls is None else "https",
+            address=address,
+            scheme=scheme,
             version=event.version,
         )
         if self._refusing:
-            busy = self._service.gateway.refuse(Unavailable("busy"), address=self._address)
-            self._respond(busy, now, close=True)
+            self._respond(self._service.gateway.refuse(Unavailable("busy"), address=address), now, close=True)
         elif self._service.websocket is not None and websocket.asks_for_websocket(event.headers):
             self._upgrade(request, self._service.websocket, now)
         else:
@@ -421,7 +519,10 @@ class TcpConnection(asyncio.BufferedProtocol):
             try:
                 answer = websocket.negotiate(request.method, request.version, request.headers, service.subprotocols)
             except websocket.HandshakeError as error:
-                refusal = gateway.refuse(error, address=self._address)
+                refusal = gateway.refuse(error, address=request.address)
+        # A proxy's connection is its client's as soon as nobody else can be asked for on it.
+        if refusal is None and self._proxied and not self._enter_network(request.address):
+            refusal = gateway.refuse(Unavailable("busy"), address=request.address)
         if refusal is not None:
             self._respond(refusal, now, close=True)
             return
@@ -431,8 +532,9 @@ class TcpConnection(asyncio.BufferedProtocol):
         self._engine.cancel_timer(self.id, Due.HTTP)
         self._enter(Phase.UPGRADED)
         self._was_link = True
+        self._engine.links[self._transport_name] += 1
         events = self._engine.hub.upgrade(self.id, service.mode, trailing, service.max_message, now)
-        service.links.opened(self.id, address=self._address)
+        service.links.opened(self.id, address=request.address)
         self._set_reading(True)
         self._on_upgraded(events)
 
@@ -455,6 +557,8 @@ class TcpConnection(asyncio.BufferedProtocol):
         if self._phase in (Phase.ENDING, Phase.LINGERING, Phase.GONE):
             return
         upgraded = self._phase is Phase.UPGRADED
+        if upgraded and code is not None:
+            self._close_code = self._close_code or code
         engine = self._engine
         self._enter(Phase.ENDING)
         self._postponed = []
@@ -490,6 +594,10 @@ class TcpConnection(asyncio.BufferedProtocol):
         if phase is not self._phase:
             assert phase in _NEXT[self._phase], f"from {self._phase.name} to {phase.name}"
             self._phase = phase
+
+    @property
+    def _transport_name(self) -> str:
+        return "plain" if self._tls is None else "tls"
 
     def _send(self, data: bytes) -> None:
         self._engine.hub.send(self.id, data)
@@ -534,3 +642,10 @@ class TcpConnection(asyncio.BufferedProtocol):
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if _NOTSENT_LOWAT_OPTION is not None:
                 sock.setsockopt(socket.IPPROTO_TCP, _NOTSENT_LOWAT_OPTION, _NOTSENT_LOWAT)
+
+
+def _is_loopback(address: str) -> bool:
+    try:
+        return addresses.parse(address).is_loopback
+    except ValueError:
+        return False

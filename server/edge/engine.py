@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from enum import Enum, auto
 from functools import partial
 from typing import Any, Protocol
@@ -31,6 +33,15 @@ class Due(Enum):
     """The peer must have taken some of what waits for it."""
     ENDING = auto()
     """The peer must be gone."""
+
+
+@dataclass(slots=True)
+class Work:
+    """What one kind of call into the hub has done and taken."""
+
+    calls: int = 0
+    seconds: float = 0.0
+    bytes: int = 0
 
 
 class Peer(Protocol):
@@ -64,6 +75,14 @@ class Engine:
         self.tasks: set[asyncio.Task[None]] = set()
         self.draining = False
         self.poisoned = False
+        self.feeds = Work()
+        self.flushes = Work()
+        self.links: Counter[str] = Counter()
+        """That are open, by transport: `plain` or `tls`."""
+        self.closes: Counter[int] = Counter()
+        """Links that ended, by WebSocket close code: of whoever sent the first, 1006 where nobody did."""
+        self.frames = 0
+        """That links were sent by their clients."""
         self._on_poisoned = on_poisoned
         self._flush_scheduled = False
         self._log = structlog.get_logger("chiron.edge")
@@ -97,6 +116,16 @@ class Engine:
 
     def now(self) -> float:
         return self.loop.time()
+
+    def feed(self, connection: int, size: int, now: float) -> list[Any]:
+        """`Hub.feed`, counted."""
+        work = self.feeds
+        began = time.perf_counter()
+        events = self.hub.feed(connection, size, now)
+        work.seconds += time.perf_counter() - began
+        work.calls += 1
+        work.bytes += size
+        return events
 
     # --- timers of connections ---------------------------------------------------------------------------------------
 
@@ -152,19 +181,24 @@ class Engine:
         self._flush_scheduled = False
         if self.poisoned:
             return
-        hub = self.hub
-        began = time.monotonic()
+        hub, work = self.hub, self.flushes
+        began = time.perf_counter()
+        sent = 0
         try:
             while hub.dirty:
                 for connection, data, last in hub.flush(FLUSH_BATCH, self.now()):
+                    sent += len(data)
                     peer = self.peers.get(connection)
                     if peer is not None:
                         peer.write(data, last)
-                if time.monotonic() - began > FLUSH_SECONDS:
+                if time.perf_counter() - began > FLUSH_SECONDS:
                     self.wake()
-                    return
+                    break
         except BaseException as error:
             self.failed(error)
+        work.seconds += time.perf_counter() - began
+        work.calls += 1
+        work.bytes += sent
 
     def _expired(self, due: Due, connection: int) -> None:
         peer = self.peers.get(connection)

@@ -13,7 +13,7 @@ from chiron._core import Tls
 from chiron.server.edge.capacity import Capacity, descriptor_limit
 from chiron.server.edge.connection import EdgeLimits, Service, TcpConnection, WebSocketService
 from chiron.server.edge.engine import Engine
-from chiron.server.ports import Gateway
+from chiron.server.ports import Gateway, Proxies
 
 BACKLOG = 4096
 ABORT_SECONDS = 1.0
@@ -29,25 +29,29 @@ class TcpListener:
         gateway: Gateway,
         websocket: WebSocketService | None = None,
         *,
+        proxies: Proxies | None = None,
         limits: EdgeLimits | None = None,
         max_connections: int | None = None,
     ) -> None:
         """`max_connections`: by default as many as the process has descriptors for when it begins to listen."""
         self._engine = engine
-        self._service = Service(gateway, websocket, limits or EdgeLimits())
+        self._service = Service(gateway, websocket, limits or EdgeLimits(), proxies)
         self._max_connections = max_connections
         self._capacity: Capacity | None = None
         self._servers: list[asyncio.Server] = []
         self._open: set[TcpConnection] = set()
         self._none_open: asyncio.Event | None = None
 
-    async def listen(self, sock: socket.socket, tls: Tls | None = None) -> None:
-        """Accept from a bound socket, which may be shared with other processes. `tls` None: plain HTTP."""
+    async def listen(self, sock: socket.socket, tls: Tls | None = None, *, announced: bool = False) -> None:
+        """Accept from a bound socket, which may be shared with other processes. `tls` None: plain HTTP.
+
+        `announced`: each connection must begin with a header of the PROXY protocol.
+        """
         self._engine.start()
         sock.setblocking(False)
         if self._capacity is None:
             self._capacity = Capacity(self._max_connections or descriptor_limit())
-        server = await self._engine.loop.create_server(lambda: self._accept(tls), sock=sock, backlog=BACKLOG)
+        server = await self._engine.loop.create_server(lambda: self._accept(tls, announced), sock=sock, backlog=BACKLOG)
         self._servers.append(server)
 
     @property
@@ -89,12 +93,20 @@ class TcpListener:
                         self._none_open = asyncio.Event()
                         await self._none_open.wait()
 
-    def _accept(self, tls: Tls | None) -> asyncio.BaseProtocol:
+    def _accept(self, tls: Tls | None, announced: bool) -> asyncio.BaseProtocol:
         assert self._capacity is not None
         admitted = self._capacity.admits(len(self._open))
         if not admitted and not self._capacity.answers(len(self._open)):
             return _Closing()
-        connection = TcpConnection(self._engine, self._service, tls, closed=self._closed, refusing=not admitted)
+        connection = TcpConnection(
+            self._engine,
+            self._service,
+            tls,
+            capacity=self._capacity,
+            closed=self._closed,
+            announced=announced,
+            refusing=not admitted,
+        )
         self._open.add(connection)
         return connection
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import ipaddress
 import math
 from collections import Counter
 from collections.abc import Iterable
@@ -12,6 +11,7 @@ from typing import Protocol
 from uuid import UUID
 
 from chiron.errors import Unavailable
+from chiron.server.platform.addresses import network
 from chiron.server.ports import Rate
 
 
@@ -105,17 +105,3 @@ def headers(standings: Iterable[Standing]) -> list[tuple[str, str]]:
 @functools.lru_cache(256)
 def _policy(name: str, rate: Rate) -> str:
     return f'"{name}";q={int(rate.burst)};w={math.ceil(rate.burst / rate.per_second)}'
-
-
-@functools.lru_cache(4096)
-def network(address: str) -> str:
-    """What is limited as one: an IPv4 address, or the /64 of an IPv6 one, which is the least that a customer gets."""
-    try:
-        parsed = ipaddress.ip_address(address.partition("%")[0])
-    except ValueError:
-        return address  # a UNIX socket has no address
-    if isinstance(parsed, ipaddress.IPv4Address):
-        return str(parsed)
-    if parsed.ipv4_mapped is not None:
-        return str(parsed.ipv4_mapped)
-    return str(ipaddress.ip_network((parsed, 64), strict=False).network_address)

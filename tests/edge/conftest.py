@@ -18,7 +18,7 @@ from chiron._core import Hub, Tls
 from chiron.errors import ChironError, Refused
 from chiron.server.edge import EdgeLimits, Engine, TcpListener, WebSocketService
 from chiron.server.edge.certificates import Certificate, development
-from chiron.server.ports import Request, Response
+from chiron.server.ports import Proxies, Request, Response
 
 T = TypeVar("T")
 TEST_SECONDS = 60.0
@@ -50,6 +50,7 @@ class Desk:
     """`ports.Gateway`: answers by path, and keeps what it was asked."""
 
     seen: list[str] = field(default_factory=list)
+    addresses: list[str] = field(default_factory=list)
     refused: list[str] = field(default_factory=list)
     cancelled: list[str] = field(default_factory=list)
     finished: list[str] = field(default_factory=list)
@@ -58,6 +59,7 @@ class Desk:
 
     async def respond(self, request: Request) -> Response:
         self.seen.append(f"{request.method} {request.target} {request.scheme}")
+        self.addresses.append(request.address)
         if request.target.startswith("/wait"):
             self.started.set()
             try:
@@ -90,11 +92,12 @@ class Listened:
 
     events: dict[int, list[Any]] = field(default_factory=dict)
     open: list[int] = field(default_factory=list)
+    addresses: list[str] = field(default_factory=list)
     gone: list[int] = field(default_factory=list)
     changed: asyncio.Event = field(default_factory=asyncio.Event)
 
     def opened(self, link: int, *, address: str) -> None:
-        assert address == "127.0.0.1"
+        self.addresses.append(address)
         self.open.append(link)
         self.events[link] = []
         self.changed.set()
@@ -234,6 +237,8 @@ def edge(certificate: Certificate) -> Open:
         limits: EdgeLimits | None = None,
         max_connections: int | None = None,
         max_message: int = 65_536,
+        proxies: Proxies | None = None,
+        announced: bool = False,
     ) -> AsyncIterator[House]:
         buffer = bytearray(65_536)
         hub = Hub(buffer)
@@ -241,10 +246,10 @@ def edge(certificate: Certificate) -> Open:
         engine = Engine(hub, buffer, on_poisoned=poisoned.append)
         desk, links = Desk(), Listened()
         service = WebSocketService(links, mode=mode, max_message=max_message)
-        listener = TcpListener(engine, desk, service, limits=limits, max_connections=max_connections)
+        listener = TcpListener(engine, desk, service, proxies=proxies, limits=limits, max_connections=max_connections)
         sock = socket.create_server(("127.0.0.1", 0))
         tls = Tls(certificate.chain, certificate.key, [bytes(32)]) if secure else None
-        await listener.listen(sock, tls)
+        await listener.listen(sock, tls, announced=announced)
         house = House(listener, engine, hub, desk, links, sock.getsockname()[1], secure, poisoned)
         try:
             yield house

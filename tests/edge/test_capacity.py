@@ -35,3 +35,14 @@ def test_what_is_open_is_not_free() -> None:
     import resource
 
     assert before < resource.getrlimit(resource.RLIMIT_NOFILE)[0] - HEADROOM - REFUSALS
+
+
+def test_the_log_names_a_network_once_that_has_its_share() -> None:
+    with capture_logs() as lines:
+        capacity = Capacity(20)
+        assert [capacity.enter("192.0.2.7") for _ in range(12)] == [True] * 10 + [False] * 2
+        assert capacity.enter("192.0.2.8")
+        for _ in range(12):
+            capacity.leave("192.0.2.7")
+        assert [capacity.enter("192.0.2.7") for _ in range(11)] == [True] * 10 + [False]
+    assert [line["network"] for line in lines] == ["192.0.2.7"] * 2
