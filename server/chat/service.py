@@ -131,7 +131,7 @@ class Chat:
         return await self.open(person, conversation), created
 
     async def _creation(self, person: UUID, wanted: model.Create) -> membership.CreateDirect | membership.CreateGroup:
-        others = {id: name for id, name in (await self._resolve(wanted.people)).items() if id != person}
+        others = {id: name for id, name in (await self._resolve(person, wanted.people)).items() if id != person}
         if wanted.kind == "direct":
             if len(others) != 1 or len(wanted.people) != 1:
                 raise Refused("invalid", field="people", reason="a direct conversation is with one other person")
@@ -188,7 +188,7 @@ class Chat:
         """
         joined = _decided(once, membership.Joined)
         if joined is None:
-            ((person, name),) = (await self._resolve([who])).items()
+            ((person, name),) = (await self._resolve(by, [who])).items()
             change = membership.AddMember(conversation, by, self._ids, self._clock.now(), person, name)
             joined = await self._change(change, membership.Joined, once)
         people = [joined.person]
@@ -229,8 +229,10 @@ class Chat:
         """Write a message; it is on disk when this returns. See `ports.ChannelAuthority.publish`.
 
         `ref` is kept as it is given: what it points to may be gone by retention, so readers must bear that anyway.
-        Raises Refused: invalid, too_large, not_found, client_id_reused; Unavailable.
+        Raises Refused: unverified, invalid, too_large, not_found, client_id_reused; Unavailable.
         """
+        if not draft.principal.verified:
+            raise Refused("unverified")
         client_id = bodies.checked_client_id(draft.client_id)
         body = bodies.canonical(draft.kind, draft.body)
         entry = store.Entry(
@@ -299,7 +301,7 @@ class Chat:
             raise Refused("not_found", what="conversation")
         return view
 
-    async def _resolve(self, wanted: Sequence[model.Who]) -> dict[UUID, str]:
+    async def _resolve(self, asker: UUID, wanted: Sequence[model.Who]) -> dict[UUID, str]:
         """Names by id, in the order given. Raises Refused: person_unknown (by e-mail), not_found (by id)."""
 
         async def work(tx: Tx) -> dict[UUID, str]:
@@ -307,7 +309,7 @@ class Chat:
             for who in wanted:
                 person = who.person
                 if who.email is not None:
-                    person = await self._people.by_email(tx, who.email)
+                    person = await self._people.by_email(tx, who.email, asker=asker)
                     if person is None:
                         raise Refused("person_unknown", email=who.email)
                 assert person is not None, "a Who has one of the two"
