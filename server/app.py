@@ -31,9 +31,17 @@ from chiron.server.gateway.gateway import Gateway
 from chiron.server.gateway.limits import Limits, Rates
 from chiron.server.gateway.static import Pages
 from chiron.server.gateway.tokens import Tokens
-from chiron.server.identity import api as identity_api
+from chiron.server.identity.api import IdentityApi
+from chiron.server.identity.expiry import Expiry
+from chiron.server.identity.letters import Letters
+from chiron.server.identity.logins import Logins
+from chiron.server.identity.password_rules import PasswordRules, site_names
 from chiron.server.identity.passwords import Passwords
+from chiron.server.identity.proofs import Proofs
+from chiron.server.identity.recovery import Recovery
+from chiron.server.identity.revocations import Revocations
 from chiron.server.identity.service import Identity
+from chiron.server.identity.throttle import Throttle
 from chiron.server.identity.tokens import ACCESS_SECONDS, AccessTokens
 from chiron.server.platform.clock import SystemClock
 from chiron.server.platform.cursors import SealedCursors
@@ -41,13 +49,15 @@ from chiron.server.platform.ids import UuidV7
 from chiron.server.platform.keys import KeyRing
 from chiron.server.platform.mail import DropFolder, Mailer, Sender, Smtp, parse_smtp
 from chiron.server.platform.once import Kept, Sweep
-from chiron.server.ports import ChannelAuthority, Clock, Database, Health, Ids, Rate, Route, Tx
+from chiron.server.ports import ChannelAuthority, Clock, Database, Health, Ids, Rate, Record, Route, Tx
 from chiron.server.realtime.links import Links
 from chiron.server.realtime.publisher import Publisher
 
 RECEIVE_BYTES = 65_536
 LIMITED_KEYS = 65_536
 """Addresses and people whose rate is remembered at a time."""
+THROTTLED_ACCOUNTS = 131_072
+"""E-mail addresses whose attempts and mails are remembered at a time."""
 
 DATABASE_SECONDS = 60.0
 """How long to wait for a database that recovers: both may have died together."""
@@ -88,6 +98,8 @@ class App:
         self._extend = extend
         self._extension = Extension()
         # Made by `start`, since they need to know the loop and the database.
+        self._revocations: Revocations | None = None
+        self._expiry: Expiry | None = None
         self._chat: Chat | None = None
         self._links: Links | None = None
         self._gateway: Gateway | None = None
@@ -108,11 +120,19 @@ class App:
             self._tokens.end_login(login)
             publisher.end_login(login)
 
-        identity = self._make_identity(login_ended)
-        for login in await identity.ended_lately():
-            self._tokens.end_login(login)
+        identity, identity_api = self._make_identity(login_ended)
+        self._revocations = Revocations(self._pool, self._clock, self._tokens, login_ended)
+        await self._revocations.start()
+        self._expiry = Expiry(self._pool, self._clock, login_ended)
+        await self._expiry.start()
         self._chat = Chat(
-            self._pool, self._ids, self._clock, publisher, identity, SealedCursors(self._config.keys.cursor)
+            self._pool,
+            self._ids,
+            self._clock,
+            publisher,
+            identity,
+            SealedCursors(self._config.keys.cursor),
+            heard=self._hear if self._extend is not None else None,
         )
         services = Services(self._pool, self._chat, identity, self._clock, self._ids)
         if self._extend is not None:
@@ -126,7 +146,12 @@ class App:
             self._hub,
             publisher=publisher,
             authorities={authority.kind: authority for authority in authorities},
-            commands=Commands([*api.commands(), *self._extension.commands], limits=self._limits, clock=self._clock),
+            commands=Commands(
+                [*api.commands(), *self._extension.commands],
+                verifier=self._tokens,
+                limits=self._limits,
+                clock=self._clock,
+            ),
             tokens=self._tokens,
             transport=self._engine,
             timers=self._engine.timers,
@@ -135,8 +160,15 @@ class App:
             epoch=epoch,
             rng=random.SystemRandom(),
         )
-        checks = Health({"database": self._pool.check, "committer": self._chat.check, "server": self._is_draining})
-        routes = [*identity_api.routes(identity, self._keys.public_keys), *api.routes(), *health.routes(checks)]
+        checks = Health(
+            {
+                "database": self._pool.check,
+                "committer": self._chat.check,
+                "revocations": self._revocations.check,
+                "server": self._is_draining,
+            }
+        )
+        routes = [*identity_api.routes(), *api.routes(), *health.routes(checks)]
         routes += self._extension.routes
         pages = Pages()
         self._gateway = Gateway(
@@ -188,6 +220,10 @@ class App:
             await self._chat.stop()
         await self._mailer.stop()
         await self._sweep.stop()
+        if self._expiry is not None:
+            await self._expiry.stop()
+        if self._revocations is not None:
+            await self._revocations.stop()
         self._engine.stop()
         self._passwords.close()
         await self._pool.stop()
@@ -222,17 +258,31 @@ class App:
             return []
         return mail_page.routes(self._dropped)
 
-    def _make_identity(self, ended: Callable[[UUID], None]) -> Identity:
-        access = AccessTokens(self._keys.sign, ISSUER, ISSUER, self._ids)
-        return Identity(
-            self._pool,
-            self._clock,
-            self._ids,
-            self._passwords,
-            self._keys.sealer,
-            access,
-            ended,
+    def _make_identity(self, ended: Callable[[UUID], None]) -> tuple[Identity, IdentityApi]:
+        pool, clock, ids, passwords = self._pool, self._clock, self._ids, self._passwords
+        site = self._config.public_url
+        rules = PasswordRules(site_names(site))
+        links = Proofs(lambda: self._keys.keys.sealing)
+        letters = Letters(self._mailer, links, ids, site)
+        throttle = Throttle(Limiter(THROTTLED_ACCOUNTS), clock)
+        identity = Identity(
+            pool,
+            clock,
+            ids,
+            passwords=passwords,
+            rules=rules,
+            sealer=self._keys.sealer,
+            access=AccessTokens(self._keys.sign, ISSUER, ISSUER, ids),
+            letters=letters,
+            throttle=throttle,
+            ended=ended,
+            verification=self._config.settings.identity.verification,
         )
+        recovery = Recovery(
+            pool, clock, passwords=passwords, rules=rules, links=links, letters=letters, throttle=throttle, ended=ended
+        )
+        logins = Logins(pool, clock, SealedCursors(self._config.keys.cursor), ended)
+        return identity, IdentityApi(identity, logins, recovery, self._keys.public_keys)
 
     def _hear(self, conversation: UUID, record: Record) -> None:
         if self._extension.heard is not None:

@@ -14,9 +14,8 @@ from chiron.protocols.wire import frames
 from chiron.server.chat import bodies, model
 from chiron.server.chat.api import ChatApi
 from chiron.server.chat.service import Chat
-from chiron.server.identity import api as identity_api
+from chiron.server.identity.api import IdentityApi
 from chiron.server.identity.model import Me, Session
-from chiron.server.identity.service import Identity
 from chiron.server.ports import Command, Route
 from chiron.server.realtime.link import Close, LinkLimits
 
@@ -133,8 +132,9 @@ def test_every_close_code_says_whether_it_can_be_resumed_and_what_to_do() -> Non
 
 def offered() -> tuple[list[Route], list[Command]]:
     """What the domains offer. Nothing of it is called, so nothing needs to be behind it."""
+    unused = cast(Any, None)
     chat = ChatApi(cast(Chat, None), "e1")
-    return [*chat.routes(), *identity_api.routes(cast(Identity, None), list)], chat.commands()
+    return [*chat.routes(), *IdentityApi(unused, unused, unused, list).routes()], chat.commands()
 
 
 def plain(path: str) -> str:

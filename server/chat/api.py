@@ -11,7 +11,7 @@ import msgspec
 from chiron.server.chat import model
 from chiron.server.chat.service import Chat
 from chiron.server.platform.clock import milliseconds
-from chiron.server.ports import SIGNED_IN, Call, Command, Draft, Principal, Response, Route, Rule
+from chiron.server.ports import SIGNED_IN, VERIFIED, Call, Command, Draft, Principal, Response, Route, Rule
 
 Answer = TypeVar("Answer", model.Conversation, model.Acknowledged)
 
@@ -23,7 +23,13 @@ class ChatApi:
         self._chat = chat
         self._epoch = epoch
         self._member = Rule("member", check=self._must_be_member, refusals=("not_found",))
-        self._owner = Rule("owner", check=self._must_be_owner, refusals=("not_found", "direct_fixed", "forbidden"))
+        self._speaker = Rule("verified member", verified=True, check=self._must_be_member, refusals=("not_found",))
+        self._owner = Rule(
+            "owner",
+            verified=True,
+            check=self._must_be_owner,
+            refusals=("not_found", "direct_fixed", "forbidden"),
+        )
 
     def routes(self) -> list[Route]:
         one = "/v1/conversations/{conversation:uuid}"
@@ -32,7 +38,7 @@ class ChatApi:
                 "POST",
                 "/v1/conversations",
                 self.create,
-                SIGNED_IN,
+                VERIFIED,
                 body=model.Create,
                 result=model.Conversation,
                 status=201,
@@ -101,7 +107,7 @@ class ChatApi:
                 "POST",
                 f"{one}/messages",
                 self.publish,
-                self._member,
+                self._speaker,
                 body=model.Publish,
                 result=model.Acknowledged,
                 status=201,
@@ -134,10 +140,10 @@ class ChatApi:
 
     def commands(self) -> list[Command]:
         return [
-            Command("conversation.create", self.create, SIGNED_IN, params=model.Create, cost=5.0),
-            Command("conversation.list", self.conversations, SIGNED_IN, params=model.Paging, cost=2.0),
-            Command("conversation.open", self.open, self._member, params=model.OfConversation),
-            Command("conversation.members", self.members, self._member, params=model.MembersOf, cost=2.0),
+            Command("conversation.create", self.create, VERIFIED, params=model.Create, cost=5.0),
+            Command("conversation.list", self.conversations, SIGNED_IN, params=model.Paging, reads=True, cost=2.0),
+            Command("conversation.open", self.open, self._member, params=model.OfConversation, reads=True),
+            Command("conversation.members", self.members, self._member, params=model.MembersOf, reads=True, cost=2.0),
             Command("conversation.add", self.add, self._owner, params=model.AddTo, cost=5.0),
             Command("conversation.remove", self.remove, self._owner, params=model.RemoveFrom, cost=5.0),
             Command("conversation.leave", self.leave, self._member, params=model.OfConversation, cost=5.0),

@@ -10,13 +10,13 @@ import msgspec
 from chiron.errors import Refused
 from chiron.server.gateway.decoding import decode_json
 from chiron.server.gateway.limits import Limits
-from chiron.server.ports import Call, Clock, Command, Principal, Rule
+from chiron.server.ports import Call, Clock, Command, Principal, Rule, TokenVerifier
 
 
 class Commands:
     """`ports.Commands` over the commands of the domains."""
 
-    def __init__(self, commands: Iterable[Command], *, limits: Limits, clock: Clock) -> None:
+    def __init__(self, commands: Iterable[Command], *, verifier: TokenVerifier, limits: Limits, clock: Clock) -> None:
         """Raises TypeError for a command without a rule, ValueError for a name that is there twice."""
         self._commands: dict[str, Command] = {}
         for command in commands:
@@ -24,6 +24,7 @@ class Commands:
                 raise TypeError(f"the command {command.name} has no rule")
             if self._commands.setdefault(command.name, command) is not command:
                 raise ValueError(f"the command {command.name} is there twice")
+        self._verifier = verifier
         self._limits = limits
         self._clock = clock
 
@@ -37,6 +38,8 @@ class Commands:
             self._limits.endpoint(name, principal.person, command.limit, now).admit()
         if command.rule.verified and not principal.verified:
             raise Refused("unverified")
+        if not command.reads:
+            self._verifier.require_fresh()
         typed: Any = decode_json(params, command.params, whole="params") if command.params is not None else None
         fields = {} if typed is None else msgspec.structs.asdict(typed)
         if command.rule.check is not None:

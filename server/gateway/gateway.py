@@ -11,7 +11,7 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from structlog.contextvars import bound_contextvars
+from structlog.contextvars import bind_contextvars, reset_contextvars
 
 from chiron.errors import ChironError, Refused, Unavailable
 from chiron.server.gateway import idempotency, limits, tracing
@@ -133,14 +133,17 @@ class Gateway:
     async def respond(self, request: Request) -> Response:
         """Never raises, but for the cancellation of a GET whose client is gone."""
         exchange = self._begin(request)
-        with bound_contextvars(**exchange.context.fields()):
-            try:
-                response = self._finish(await self._answer(exchange), exchange)
-            except asyncio.CancelledError:
-                self._ended(exchange, CLIENT_GONE, 0)
-                raise
+        bound = bind_contextvars(**exchange.context.fields())
+        try:
+            response = self._finish(await self._answer(exchange), exchange)
+        except asyncio.CancelledError:
+            self._ended(exchange, CLIENT_GONE, 0)
+            raise
+        else:
             self._ended(exchange, response.status, len(response.body))
-        return response
+            return response
+        finally:
+            reset_contextvars(**bound)
 
     def admit(self, request: Request) -> Response | None:
         exchange = self._begin(request)
@@ -211,6 +214,8 @@ class Gateway:
         if principal is not None:
             if route.rule.verified and not principal.verified:
                 raise Refused("unverified")
+            if route.method != "GET":
+                self._verifier.require_fresh()
             if once is not None and self._replays is not None:
                 await self._replays.find(once)
             if route.rule.check is not None and not _is_replay(once):

@@ -5,18 +5,22 @@ from __future__ import annotations
 from uuid import UUID
 
 from chiron._core import Verifier
-from chiron.errors import Refused
+from chiron.errors import Refused, Unavailable
 from chiron.server.ports import Clock, Principal
 
 VERIFIED = "verified"
 """Scope of a token (RFC 9068 §2.2.3) whose person had a verified e-mail address when it was issued."""
+
+STALE = 2.0
+"""Seconds after which the set of ended logins is no longer taken for complete (promise P4)."""
+RETRY_AFTER = 0.5
 
 
 class Tokens:
     """Checks signature, claims and expiry (Rust), and that the login has not ended.
 
     `lifetime` is that of an access token in seconds: an ended login is remembered so long, after which every token
-    of it has expired.
+    of it has expired. Whoever looks for logins that ended elsewhere says so with `complete`.
     """
 
     def __init__(self, verifier: Verifier, clock: Clock, *, lifetime: float) -> None:
@@ -24,6 +28,7 @@ class Tokens:
         self._clock = clock
         self._lifetime = lifetime
         self._ended: dict[UUID, float] = {}
+        self._complete_at = float("-inf")
 
     def verify(self, token: str) -> Principal:
         """Raises Refused: unauthenticated, token_expired, login_ended."""
@@ -38,8 +43,15 @@ class Tokens:
             raise Refused("login_ended")
         return principal
 
+    def require_fresh(self) -> None:
+        """See `ports.TokenVerifier.require_fresh`."""
+        if self._clock.monotonic() - self._complete_at > STALE:
+            raise Unavailable("unavailable", retry_after=RETRY_AFTER)
+
     def end_login(self, login: UUID) -> None:
-        """Refuse every token of the login from now on."""
+        """Refuse every token of the login from now on. Harmless to repeat."""
+        if login in self._ended:
+            return
         now = self._clock.now().timestamp()
         # Insertion order is order of time, so those that may be forgotten stand in front.
         for old, ended_at in list(self._ended.items()):
@@ -47,3 +59,7 @@ class Tokens:
                 break
             del self._ended[old]
         self._ended[login] = now
+
+    def complete(self, as_of: float) -> None:
+        """Every login that had ended at this monotonic time is known here."""
+        self._complete_at = as_of

@@ -6,19 +6,26 @@ import re
 import unicodedata
 from datetime import datetime
 from functools import cache
-from typing import Annotated
+from typing import Annotated, Literal
 from uuid import UUID
 from zoneinfo import available_timezones
 
 import msgspec
 
 from chiron.errors import Refused
-
-PASSWORD_LENGTH = (10, 128)
-"""Code points; NIST SP 800-63B §3.1.1.2 asks for a minimum and for no rules of composition."""
+from chiron.server.identity.proofs import Purpose
 
 Locale = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*$", max_length=35)]
 Device = Annotated[str, msgspec.Meta(max_length=120)]
+ProfileKind = Literal["mentor", "mentee"]
+ProfileState = Literal["active", "paused"]
+Secret = Annotated[str, msgspec.Meta(max_length=1024)]
+"""A password that is said; which ones are taken `password_rules` decides."""
+Address = Annotated[str, msgspec.Meta(max_length=320)]
+LinkToken = Annotated[str, msgspec.Meta(max_length=256)]
+
+
+# --- inputs -----------------------------------------------------------------------------------------------------------
 
 
 class Register(msgspec.Struct, kw_only=True, frozen=True):
@@ -31,8 +38,8 @@ class Register(msgspec.Struct, kw_only=True, frozen=True):
 
 
 class LogIn(msgspec.Struct, kw_only=True, frozen=True):
-    email: Annotated[str, msgspec.Meta(max_length=320)]
-    password: Annotated[str, msgspec.Meta(max_length=1024)]
+    email: Address
+    password: Secret
     device: Device = ""
 
 
@@ -40,11 +47,54 @@ class RefreshInput(msgspec.Struct, kw_only=True, frozen=True):
     refresh_token: Annotated[str, msgspec.Meta(max_length=256)]
 
 
+class ChangeMe(msgspec.Struct, kw_only=True, frozen=True):
+    """What is left out stays as it is."""
+
+    name: str | None = None
+    locale: Locale | None = None
+    zone: str | None = None
+
+
+class ChangePassword(msgspec.Struct, kw_only=True, frozen=True):
+    current: Secret
+    password: Secret
+
+
+class Verify(msgspec.Struct, kw_only=True, frozen=True):
+    token: LinkToken
+
+
+class AskReset(msgspec.Struct, kw_only=True, frozen=True):
+    email: Address
+
+
+class Reset(msgspec.Struct, kw_only=True, frozen=True):
+    token: LinkToken
+    password: Secret
+
+
+class NameDevice(msgspec.Struct, kw_only=True, frozen=True):
+    device: Device
+
+
+class SetProfile(msgspec.Struct, kw_only=True, frozen=True):
+    state: ProfileState
+
+
+class Paging(msgspec.Struct, kw_only=True, frozen=True):
+    cursor: Annotated[str, msgspec.Meta(max_length=512)] | None = None
+    limit: Annotated[int, msgspec.Meta(ge=1, le=200)] = 50
+
+
+# --- results ----------------------------------------------------------------------------------------------------------
+
+
 class Me(msgspec.Struct, kw_only=True, frozen=True):
     person: UUID
     number: int
     name: str
     email: str
+    verified: bool
     locale: str
     zone: str
     created_at: int
@@ -60,7 +110,40 @@ class Session(msgspec.Struct, kw_only=True, frozen=True):
 
 
 class Login(msgspec.Struct, kw_only=True, frozen=True):
-    """A signed-in device as the database has it."""
+    """A signed-in device. Times in milliseconds since the Unix epoch."""
+
+    login: UUID
+    device: str
+    created_at: int
+    refreshed_at: int
+    current: bool
+    """Whether it is the one that asks."""
+
+
+class LoginPage(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True):
+    items: list[Login]
+    next: str | None = None
+    """Cursor of the next page."""
+
+
+class Profile(msgspec.Struct, kw_only=True, frozen=True):
+    """A role of a person. Times in milliseconds since the Unix epoch."""
+
+    kind: ProfileKind
+    state: ProfileState
+    created_at: int
+    changed_at: int
+
+
+class Profiles(msgspec.Struct, kw_only=True, frozen=True):
+    items: list[Profile]
+
+
+# --- records ----------------------------------------------------------------------------------------------------------
+
+
+class StoredLogin(msgspec.Struct, kw_only=True, frozen=True):
+    """A login as the database has it."""
 
     id: UUID
     person: UUID
@@ -69,6 +152,18 @@ class Login(msgspec.Struct, kw_only=True, frozen=True):
     refreshed_at: datetime
     ended_at: datetime | None = None
 
+
+class StoredProof(msgspec.Struct, kw_only=True, frozen=True):
+    """A one-time link that was not used yet."""
+
+    id: UUID
+    person: UUID
+    purpose: Purpose
+    email: str
+    expires_at: datetime
+
+
+# --- checks -----------------------------------------------------------------------------------------------------------
 
 LONGEST_EMAIL = 254
 LONGEST_NAME = 80
@@ -114,11 +209,11 @@ def _composed(text: str, longest: int) -> str:
     return unicodedata.normalize("NFC", text) if len(text) <= longest * COMPOSED else text
 
 
-def checked_password(text: str) -> str:
-    low, high = PASSWORD_LENGTH
-    if not low <= len(text) <= high:
-        raise Refused("invalid", field="password", reason=f"a password has {low} to {high} characters")
-    return text
+def checked_device(text: str) -> str:
+    """What a person calls a device, at most 120 characters. Raises Refused."""
+    if any(unicodedata.category(character) in ("Cc", "Cs") for character in text):
+        raise Refused("invalid", field="device", reason="a name has no control characters")
+    return " ".join(text.split())
 
 
 @cache

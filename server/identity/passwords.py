@@ -6,6 +6,7 @@ import asyncio
 import os
 import sys
 import threading
+import unicodedata
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TypeVar
@@ -27,6 +28,11 @@ def _yield_to_the_loop() -> None:
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 10)
 
 
+def _stable(password: str) -> str:
+    """Keyboards compose characters differently: NFKC makes one of them (NIST SP 800-63B §3.1.1.2)."""
+    return unicodedata.normalize("NFKC", password)
+
+
 class Passwords:
     """argon2id with 19 MiB, two passes, one lane: the first recommendation of OWASP's password storage guidance."""
 
@@ -38,11 +44,11 @@ class Passwords:
 
     async def hash(self, password: str) -> str:
         """The PHC string to store. Raises Unavailable busy when too many wait."""
-        return await self._run(partial(self._hasher.hash, password))
+        return await self._run(partial(self._hasher.hash, _stable(password)))
 
     async def matches(self, stored: str | None, password: str) -> bool:
         """Whether the password is the stored one. Without a stored one the same work is done, for the same time."""
-        return await self._run(partial(self._verify, stored or self._decoy, password)) and stored is not None
+        return await self._run(partial(self._verify, stored or self._decoy, _stable(password))) and stored is not None
 
     def close(self) -> None:
         self._thread.shutdown(wait=True, cancel_futures=True)

@@ -12,6 +12,7 @@ import re
 import secrets
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from typing import Literal
 from uuid import UUID
 
 import msgspec
@@ -27,6 +28,9 @@ VERSION = 1
 """Of what the claims mean; the verifier accepts this one alone."""
 CLIENT = "chiron"
 """`client_id` of the tokens that people get by signing in here (RFC 9068 §2.2)."""
+
+VERIFIED = "verified"
+"""Scope (RFC 9068 §2.2.3) of a token whose person had a verified e-mail address when it was issued."""
 
 _GENERATION = re.compile(r"[1-9][0-9]{0,15}")
 
@@ -61,6 +65,21 @@ def is_genuine(token: RefreshToken, secret: bytes) -> bool:
     return hmac.compare_digest(token.mac, _mac(secret, token.login, token.generation))
 
 
+Use = Literal["first", "repeated", "reused", "unissued"]
+
+
+def use(generation: int, newest: int, age: timedelta) -> Use:
+    """What it means that number `generation` of a genuine token is used, when `newest` was used last, `age` ago.
+
+    Only the newest one used may be repeated, and for `REPEATABLE`. Nobody has those behind its successor.
+    """
+    if generation == newest + 1:
+        return "first"
+    if generation > newest:
+        return "unissued"
+    return "repeated" if generation == newest and age <= REPEATABLE else "reused"
+
+
 class AccessTokens:
     """Issues access tokens. `sign` makes a compact JWS of a JSON object of claims."""
 
@@ -70,7 +89,7 @@ class AccessTokens:
         self._audience = audience
         self._ids = ids
 
-    def issue(self, person: UUID, login: UUID, now: datetime) -> str:
+    def issue(self, person: UUID, login: UUID, now: datetime, *, verified: bool) -> str:
         issued = int(now.timestamp())
         claims = {
             "iss": self._issuer,
@@ -81,6 +100,7 @@ class AccessTokens:
             "jti": str(self._ids.new()),
             "sid": str(login),
             "client_id": CLIENT,
+            "scope": VERIFIED if verified else "",
             "version": VERSION,
         }
         return self._sign(msgspec.json.encode(claims))

@@ -83,7 +83,12 @@ class Links:
         self._failures = frames.Failures(ids, rng)
         self._channels = Channels(hub, authorities, epoch=epoch, touched=self.touched, channels=self._limits.channels)
         self._publishing = Publishing(
-            self._channels, self._failures, answer=self._answer, spawn=self._spawn, lines=self._limits.channels
+            self._channels,
+            self._failures,
+            answer=self._answer,
+            spawn=self._spawn,
+            require_fresh=tokens.require_fresh,
+            lines=self._limits.channels,
         )
         self._links: dict[int, Link] = {}
         self._by_login: dict[UUID, set[Link]] = {}
@@ -411,6 +416,7 @@ class Links:
             principal = link.who()
 
             async def work() -> None:
+                self._tokens.require_fresh()
                 channel = Channel.parse(event.channel)
                 authority = self._channels.authority(channel)
                 await authority.watermark(principal, channel.target, received=event.received, read=event.read)
@@ -448,7 +454,8 @@ class Links:
 
     def _take_token(self, link: Link, event: Refresh) -> None:
         newer = self._tokens.verify(event.token)
-        if newer.person != link.who().person:
+        speaker = link.who()
+        if (newer.person, newer.login) != (speaker.person, speaker.login):
             raise Refused("forbidden")
         link.generation = event.generation
         self._speak_for(link, newer)

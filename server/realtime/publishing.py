@@ -19,7 +19,7 @@ from chiron.server.realtime.link import Answer, Link, Pending
 class Publishing:
     """`answer` sends the one answer of a command; `spawn` runs what must come to its end even when the link does not.
 
-    `lines` is how many channels one link may publish to.
+    `require_fresh` is `ports.TokenVerifier`'s; `lines` is how many channels one link may publish to.
     """
 
     def __init__(
@@ -29,12 +29,14 @@ class Publishing:
         *,
         answer: Callable[[Link, Pending, Frame], None],
         spawn: Callable[[Coroutine[Any, Any, None]], object],
+        require_fresh: Callable[[], None],
         lines: int,
     ) -> None:
         self._channels = channels
         self._failures = failures
         self._answer = answer
         self._spawn = spawn
+        self._require_fresh = require_fresh
         self._most = lines
 
     def publish(self, link: Link, pending: Pending, event: Publish) -> None:
@@ -52,6 +54,11 @@ class Publishing:
             refusal = Unavailable("draining")
         elif event.retry_after_ms > 0:
             refusal = frames.limited(event.retry_after_ms)
+        else:
+            try:
+                self._require_fresh()
+            except Unavailable as error:
+                refusal = error
         place, refusal = line.arrive(event.n, refusal)
         if refusal is not None:
             self._settle(link, line, place, pending, refusal)

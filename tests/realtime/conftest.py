@@ -260,6 +260,7 @@ class Tokens:
         self._clock = clock
         self._issued: dict[str, Principal] = {}
         self.ended: set[UUID] = set()
+        self.fresh = True
 
     def issue(self, who: UUID, *, lifetime: float = 600, login: str = "") -> str:
         token = f"token-{len(self._issued)}"
@@ -276,6 +277,10 @@ class Tokens:
         if principal.login in self.ended:
             raise Refused("login_ended")
         return principal
+
+    def require_fresh(self) -> None:
+        if not self.fresh:
+            raise Unavailable("unavailable", retry_after=0.5)
 
 
 class SomeCommands:

@@ -271,9 +271,9 @@ def test_the_end_of_a_login_closes_its_links_at_once(simulate: Simulation) -> No
         first, second = world.tokens.issue(ada, login="first"), world.tokens.issue(ada, login="second")
         phone, tab, other, joining = world.peer(), world.peer(), world.peer(), world.peer()
         await phone.ask("connect", token=first)
-        await tab.ask("connect", token=second)
+        await tab.ask("connect", token=first)
         await other.ask("connect", token=second)
-        assert (await tab.ask("refresh", token=first, gen=1))["op"] == "ok", "a login may take over from another"
+        assert (await tab.ask("refresh", token=second, gen=1))["code"] == "forbidden", "a link is of one login"
         world.weather.latency = 10
         reading = phone.send("attach", channel=conv(room), gen=1)
         greeting = joining.send("connect", token=first)
@@ -290,6 +290,42 @@ def test_the_end_of_a_login_closes_its_links_at_once(simulate: Simulation) -> No
             assert refusal["code"] == "login_ended"
         assert world.ended(other) is None
         world.publisher.end_login(world.tokens.verify(first).login)
+
+    simulate(scenario)
+
+
+def test_a_refresh_with_a_token_of_an_ended_login_is_refused(simulate: Simulation) -> None:
+    async def scenario(world: World) -> None:
+        peer = await world.joined("ada")
+        token = world.tokens.issue(world.person("ada"))
+        world.tokens.ended.add(world.tokens.verify(token).login)
+        assert (await peer.ask("refresh", token=token, gen=1))["code"] == "login_ended"
+
+    simulate(scenario)
+
+
+async def spoken(peer: Peer, room: Any, n: int) -> dict[str, Any]:
+    return await peer.ask("publish", channel=conv(room), client_id=ulid(n), n=n, kind="text", body={"text": "…"})
+
+
+def test_while_nobody_knows_who_was_signed_out_links_read_and_do_not_write(simulate: Simulation) -> None:
+    async def scenario(world: World) -> None:
+        ada = world.person("ada")
+        room = world.conv.room("r", ada)
+        peer = await world.joined("ada")
+        await peer.ask("attach", channel=conv(room), gen=1)
+        assert (await spoken(peer, room, 1))["op"] == "ack"
+        world.tokens.fresh = False
+        refused = await spoken(peer, room, 2)
+        assert (refused["code"], refused["temporary"]) == ("unavailable", True)
+        assert (await spoken(peer, room, 3))["code"] == "after_failed"
+        assert (await peer.ask("watermark", channel=conv(room), read=1))["code"] == "unavailable"
+        assert (await peer.ask("sync", channel=conv(room), after=0, limit=10))["op"] == "page"
+        late = await world.joined("ada")
+        assert (await late.ask("attach", channel=conv(room), gen=1))["op"] == "attached"
+        world.tokens.fresh = True
+        assert (await spoken(peer, room, 2))["op"] == "ack"
+        assert (await spoken(peer, room, 3))["op"] == "ack"
 
     simulate(scenario)
 

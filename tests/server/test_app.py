@@ -20,7 +20,7 @@ from websockets.typing import Subprotocol
 
 from chiron.errors import SetupError
 from chiron.server import app
-from chiron.server.config import WorkerConfig
+from chiron.server.config import IdentitySettings, Settings, WorkerConfig
 from chiron.server.platform import base64url, keys
 
 SECONDS = 30.0
@@ -67,7 +67,10 @@ async def hear(link: ClientConnection, op: str) -> dict[str, Any]:
 
 @asynccontextmanager
 async def serving(database: MigratedDatabase) -> AsyncIterator[House]:
-    server = app.build(WorkerConfig(database=database.dsn, keys=keys.generate(), tls_chain=b"", tls_key=b""))
+    settings = Settings(identity=IdentitySettings(verification="off"))
+    server = app.build(
+        WorkerConfig(database=database.dsn, keys=keys.generate(), tls_chain=b"", tls_key=b"", settings=settings)
+    )
     sock = socket.create_server(("127.0.0.1", 0))
     await server.start([(sock, False)])
     house = House(server, sock.getsockname()[1])

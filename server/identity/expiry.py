@@ -1,0 +1,91 @@
+"""What is forgotten by itself: accounts that were never verified, and links that were never used."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
+from uuid import UUID
+
+import structlog
+
+from chiron.errors import Unavailable
+from chiron.server.identity import store
+from chiron.server.ports import Clock, Database, Tx
+
+UNVERIFIED = timedelta(days=14)
+EVERY = 3600.0
+"""Seconds between sweeps."""
+PAGE = 200
+"""Rows of one unit of work: none holds its locks for long."""
+
+log = structlog.get_logger(__name__)
+
+
+class Expiry:
+    """`ports.Lifespan`. Several workers may sweep at once. `ended` is told of each login that has ended."""
+
+    def __init__(
+        self,
+        database: Database,
+        clock: Clock,
+        ended: Callable[[UUID], None],
+        *,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._database = database
+        self._clock = clock
+        self._ended = ended
+        self._sleep = sleep
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        self._task = asyncio.create_task(self._run(), name="identity expiry")
+
+    async def stop(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+            self._task = None
+
+    async def sweep(self) -> None:
+        """Raises Unavailable."""
+        now = self._clock.now()
+        while await self._erase_page(_first_id(now - UNVERIFIED), now):
+            pass
+        while await self._database.run(lambda tx: store.drop_expired_proofs(tx, now, PAGE), landed=_again) == PAGE:
+            pass
+
+    async def _erase_page(self, before: UUID, now: datetime) -> bool:
+        """Whether there may be more."""
+
+        async def work(tx: Tx) -> tuple[int, list[UUID], list[UUID]]:
+            found = await store.unverified(tx, before, PAGE)
+            erased = await store.erase_unverified(tx, found)
+            return len(found), erased, await store.end_logins(tx, erased, now)
+
+        found, erased, ended = await self._database.run(work, landed=_again)
+        for login in ended:
+            self._ended(login)
+        if erased:
+            log.info("accounts that were not verified are erased", people=len(erased))
+        return found == PAGE
+
+    async def _run(self) -> None:
+        while True:
+            try:
+                await self.sweep()
+            except Unavailable as error:
+                log.warning("accounts that were not verified stay", error=str(error))
+            await self._sleep(EVERY)
+
+
+async def _again(_: Tx) -> None:
+    """Nothing tells whether it was done, and doing it again is the same."""
+
+
+def _first_id(moment: datetime) -> UUID:
+    """No uuidv7 of a later time is below it (RFC 9562 §5.7)."""
+    return UUID(int=int(moment.timestamp() * 1000) << 80)
