@@ -20,6 +20,9 @@ PREVIEW_CHARACTERS = 200
 Offset = Annotated[int, msgspec.Meta(ge=0, le=2**53 - 1)]
 PageSize = Annotated[int, msgspec.Meta(ge=1, le=200)]
 HistorySize = Annotated[int, msgspec.Meta(ge=1, le=500)]
+ClientId = Annotated[str, msgspec.Meta(extra_json_schema={"pattern": "^[0-7][0-9A-HJKMNP-TV-Za-hjkmnp-tv-z]{25}$"})]
+"""A ULID; `bodies.checked_client_id` says what is one."""
+Email = Annotated[str, msgspec.Meta(extra_json_schema={"format": "email"})]
 Body = Annotated[msgspec.Raw, msgspec.Meta(extra_json_schema={"type": "object"})]
 """Of a record: what it holds depends on its kind."""
 
@@ -31,7 +34,7 @@ class Who(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A person, by id or by e-mail address: exactly one of the two."""
 
     person: UUID | None = None
-    email: str | None = None
+    email: Email | None = None
 
     def __post_init__(self) -> None:
         if (self.person is None) == (self.email is None):
@@ -41,7 +44,9 @@ class Who(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Create(msgspec.Struct, frozen=True):
     kind: Literal["direct", "group"]
     people: Annotated[list[Who], msgspec.Meta(max_length=MEMBERS)]
-    title: str = ""
+    """The others; of a direct conversation the other one."""
+    title: Annotated[str, msgspec.Meta(extra_json_schema={"maxLength": TITLE_CHARACTERS})] = ""
+    """Of a group, which needs one: 1 to 120 characters."""
 
 
 class Add(msgspec.Struct, frozen=True):
@@ -49,25 +54,33 @@ class Add(msgspec.Struct, frozen=True):
 
 
 class Publish(msgspec.Struct, frozen=True):
-    client_id: str
-    kind: str
+    client_id: ClientId
+    """Of the client's choice. Author and `client_id` name the message: repeating it writes nothing."""
+    kind: Annotated[str, msgspec.Meta(extra_json_schema={"enum": ["text"]})]
     body: Body
+    """`{"text": "…"}`, 1 to 16,384 bytes of UTF-8."""
     ref: UUID | None = None
+    """A message that it is about."""
 
 
 class Watermark(msgspec.Struct, frozen=True):
     received: Offset | None = None
+    """Every offset up to this has reached the device."""
     read: Offset | None = None
+    """Every offset up to this was read."""
 
 
 class Paging(msgspec.Struct, frozen=True):
     cursor: str | None = None
+    """`next` of the page before."""
     limit: PageSize = 50
 
 
 class HistoryPaging(msgspec.Struct, frozen=True):
     after: Offset | None = None
+    """Records above this offset, the oldest first. Give either this or `before`."""
     before: Offset | None = None
+    """The newest records below this offset."""
     limit: HistorySize = 100
 
 
