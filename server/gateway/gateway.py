@@ -41,17 +41,16 @@ CLIENT_GONE = 499
 METHODS = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")
 """What the server as a whole knows: the answer to `OPTIONS *` (RFC 9110 §9.3.7)."""
 
-_API_HEADERS = (
+_EVERY_ANSWER = (
     ("cache-control", "no-store"),
     ("content-security-policy", "default-src 'none'; frame-ancestors 'none'"),
-)
-_EVERY_ANSWER = (
     ("x-content-type-options", "nosniff"),
     ("x-frame-options", "DENY"),
     ("referrer-policy", "no-referrer"),
     ("cross-origin-opener-policy", "same-origin"),
     ("cross-origin-resource-policy", "same-origin"),
 )
+_EVERY_NAME = frozenset(name for name, _ in _EVERY_ANSWER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,13 +284,13 @@ class Gateway:
 
     def _complete(self, response: Response, more: Iterable[tuple[str, str]]) -> Response:
         """What the handler said itself stays; to Vary everybody adds (RFC 9110 §12.5.5)."""
-        fields = [*response.headers]
-        names = {name for name, _ in fields}
-        for name, value in (*more, *_API_HEADERS, *_EVERY_ANSWER):
-            if name not in names or name == "vary":
-                fields.append((name, value))
-                names.add(name)
-        fields.append(("date", self._http_date()))
+        given = {name for name, _ in response.headers}
+        added = [field for field in more if field[0] not in given or field[0] == "vary"]
+        given.update(name for name, _ in added)
+        usual: Iterable[tuple[str, str]] = _EVERY_ANSWER
+        if not _EVERY_NAME.isdisjoint(given):
+            usual = [(name, value) for name, value in _EVERY_ANSWER if name not in given]
+        fields = [*response.headers, *added, *usual, ("date", self._http_date())]
         return Response(response.status, response.body, fields)
 
     def _http_date(self) -> str:

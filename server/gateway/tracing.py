@@ -30,12 +30,16 @@ class Context:
 def context(request: Request | None) -> Context:
     """Of a request; None is what came and was none."""
     random = os.urandom(32).hex()
-    given = parent = None
-    if request is not None:
-        given = _only(request, "x-request-id")
-        parent = parse_traceparent(_only(request, "traceparent") or "")
-    request_id = given if given is not None and _REQUEST_ID.fullmatch(given) else random[48:]
-    return Context(request_id, parent[0] if parent is not None else random[:32], random[32:48])
+    request_id, trace_id, span_id = random[48:], random[:32], random[32:48]
+    if request is None:
+        return Context(request_id, trace_id, span_id)
+    ids = [value for name, value in request.headers if name == "x-request-id"]
+    traces = [value for name, value in request.headers if name == "traceparent"]
+    if len(ids) == 1 and _REQUEST_ID.fullmatch(ids[0]):
+        request_id = ids[0]
+    if len(traces) == 1 and (parent := parse_traceparent(traces[0])) is not None:
+        trace_id, _ = parent
+    return Context(request_id, trace_id, span_id)
 
 
 def parse_traceparent(value: str) -> tuple[str, str] | None:
@@ -52,9 +56,3 @@ def parse_traceparent(value: str) -> tuple[str, str] | None:
     if trace_id.strip("0") == "" or parent_id.strip("0") == "":
         return None
     return trace_id, parent_id
-
-
-def _only(request: Request, name: str) -> str | None:
-    """The field's value if it is there exactly once."""
-    given = [value for key, value in request.headers if key == name]
-    return given[0] if len(given) == 1 else None
