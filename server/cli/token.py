@@ -150,10 +150,11 @@ def _check(token: str, keys: Keys, claims: dict[str, Any], now: float) -> tuple[
 def _kept_keys(data_dir: Path | None) -> tuple[Keys, str]:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-    from chiron.server import config
+    from chiron.server.cli.settings import told
     from chiron.server.platform import keys
+    from chiron.server.settings import load
 
-    file = (data_dir or config.default_data_dir()) / "keys.json"
+    file = load.data_dir(told(data_dir=data_dir)) / "keys.json"
     try:
         kept = msgspec.json.decode(file.read_bytes(), type=keys.Keys)
     except (OSError, msgspec.MsgspecError) as error:

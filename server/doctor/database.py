@@ -136,8 +136,8 @@ async def _control_state(cluster: Cluster, account: Any) -> str:
 
 
 def _version(connection: asyncpg.Connection[Any]) -> str:
-    version = connection.get_server_version()
-    return f"{version.major}.{version.minor}"
+    # `18.1 (Debian 18.1-1)` where a distribution built it.
+    return str(connection.get_settings().server_version).partition(" ")[0]
 
 
 async def _fitness(connection: asyncpg.Connection[Any]) -> list[Fault]:

@@ -43,9 +43,9 @@ def lock_holder(file: Path) -> int | None:
 def _has_open(pid: int, status: os.stat_result) -> bool:
     """Whether the process has that very file open: inode numbers repeat on other file systems."""
     try:
-        for descriptor in os.scandir(PROC / str(pid) / "fd"):
+        for descriptor in _descriptors(pid):
             with contextlib.suppress(OSError):
-                if os.path.samestat(os.stat(descriptor.path), status):
+                if os.path.samestat(os.stat(descriptor), status):
                     return True
     except PermissionError:
         return True  # another user's: the number must do
@@ -75,9 +75,9 @@ def owners(inodes: set[int]) -> dict[int, set[int]]:
     found: dict[int, set[int]] = {}
     for pid in _all():
         with contextlib.suppress(OSError):
-            for descriptor in os.scandir(PROC / str(pid) / "fd"):
+            for descriptor in _descriptors(pid):
                 with contextlib.suppress(OSError):
-                    if (inode := wanted.get(os.readlink(descriptor.path))) is not None:
+                    if (inode := wanted.get(os.readlink(descriptor))) is not None:
                         found.setdefault(inode, set()).add(pid)
     return found
 
@@ -106,6 +106,12 @@ def descriptor_limit(pid: int) -> int | None:
             if line.startswith("Max open files"):
                 return int(line.split()[3])
     return None
+
+
+def _descriptors(pid: int) -> list[str]:
+    """Links to what the process has open. Raises OSError: it is gone, or another user's."""
+    folder = f"{PROC}/{pid}/fd"
+    return [f"{folder}/{number}" for number in os.listdir(folder)]
 
 
 def _all() -> list[int]:
