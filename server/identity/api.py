@@ -11,9 +11,15 @@ from chiron.server.identity.logins import Logins
 from chiron.server.identity.recovery import Recovery
 from chiron.server.identity.service import Identity
 from chiron.server.platform import base64url
-from chiron.server.ports import ANYONE, SIGNED_IN, VERIFIED, Call, Principal, Response, Route
+from chiron.server.ports import ANYONE, SIGNED_IN, VERIFIED, Call, Principal, Rate, Response, Route
 
+JWK_SET = "application/jwk-set+json"
 JWKS_SECONDS = 300
+
+# Of one address, to what hashes a password: a class that signs in at once, then one a second.
+HASHES = Rate(1.0, 100.0)
+# Of one address (of one person, where they are signed in), to what sends a mail.
+MAILS = Rate(0.1, 20.0)
 
 PublicKeys = Sequence[tuple[str, bytes]]
 
@@ -43,6 +49,7 @@ class IdentityApi:
                 result=model.Session,
                 status=201,
                 cost=10,
+                limit=HASHES,
                 summary="Make an account and sign in",
                 description="The answer is the same whether or not the address has an account: a mail to it tells. "
                 "Only where no verification is asked for is there `email_taken`.",
@@ -57,6 +64,7 @@ class IdentityApi:
                 result=model.Session,
                 status=201,
                 cost=10,
+                limit=HASHES,
                 summary="Sign in",
                 refusals=("credentials", "busy"),
             ),
@@ -72,7 +80,15 @@ class IdentityApi:
                 description="It may be repeated for 20 seconds, to the same result. Used later, it ends the login.",
                 refusals=("unauthenticated", "login_ended", "refresh_reused"),
             ),
-            Route("GET", "/.well-known/jwks.json", self.jwks, ANYONE, summary="Keys of access tokens (RFC 7517)"),
+            Route(
+                "GET",
+                "/.well-known/jwks.json",
+                self.jwks,
+                ANYONE,
+                result=model.KeySet,
+                media=JWK_SET,
+                summary="Keys of access tokens (RFC 7517)",
+            ),
         ]
 
     def _signed_in_devices(self) -> list[Route]:
@@ -182,6 +198,7 @@ class IdentityApi:
                 status=202,
                 cost=5,
                 once="needless",
+                limit=MAILS,
                 summary="Have the mail with the verification link sent again",
             ),
             Route(
@@ -203,6 +220,7 @@ class IdentityApi:
                 body=model.AskReset,
                 status=202,
                 cost=10,
+                limit=MAILS,
                 summary="Have a link to a new password sent, if the address has an account",
             ),
             Route(
@@ -213,6 +231,7 @@ class IdentityApi:
                 body=model.Reset,
                 status=204,
                 cost=10,
+                limit=HASHES,
                 summary="Set a password with the token from the mail; every login ends",
                 refusals=("link_expired", "busy"),
             ),
@@ -276,8 +295,8 @@ class IdentityApi:
         await self._recovery.reset(call.body)
 
     async def jwks(self, _: Call) -> Response:
-        key_set = msgspec.json.encode({"keys": [_jwk(kid, key) for kid, key in self._public_keys()]})
-        headers = [("content-type", "application/jwk-set+json"), ("cache-control", f"public, max-age={JWKS_SECONDS}")]
+        key_set = msgspec.json.encode(model.KeySet([_jwk(kid, key) for kid, key in self._public_keys()]))
+        headers = [("content-type", JWK_SET), ("cache-control", f"public, max-age={JWKS_SECONDS}")]
         return Response(200, key_set, headers)
 
 
@@ -286,6 +305,5 @@ def _asker(call: Call) -> Principal:
     return call.principal
 
 
-def _jwk(kid: str, key: bytes) -> dict[str, str]:
-    """RFC 8037 §2."""
-    return {"kty": "OKP", "crv": "Ed25519", "x": base64url.encode(key), "kid": kid, "alg": "EdDSA", "use": "sig"}
+def _jwk(kid: str, key: bytes) -> model.PublicKey:
+    return model.PublicKey(x=base64url.encode(key), kid=kid)
