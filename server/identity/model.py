@@ -139,6 +139,21 @@ class Profiles(msgspec.Struct, kw_only=True, frozen=True):
     items: list[Profile]
 
 
+class PublicKey(msgspec.Struct, kw_only=True, frozen=True):
+    """An Ed25519 key (RFC 8037 §2)."""
+
+    kty: Literal["OKP"] = "OKP"
+    crv: Literal["Ed25519"] = "Ed25519"
+    x: str
+    kid: str
+    alg: Literal["EdDSA"] = "EdDSA"
+    use: Literal["sig"] = "sig"
+
+
+class KeySet(msgspec.Struct, frozen=True):
+    keys: list[PublicKey]
+
+
 # --- records ----------------------------------------------------------------------------------------------------------
 
 
