@@ -123,6 +123,14 @@ class Api:
         if self.refresh_token:
             await self.resume(self.refresh_token)
 
+    async def kept_mail(self, email: str) -> list[dict[str, Any]]:
+        """Mails to an address that a server on this machine keeps instead of sending them, the newest first.
+
+        Raises ServerRefused not_found where it sends them, or shows them to nobody.
+        """
+        items: list[dict[str, Any]] = (await self._send("GET", "/mail.json", query={"to": email}))["items"]
+        return items
+
     async def request_reset(self, email: str) -> None:
         """Have a link sent by which a new password can be chosen, if the address has an account."""
         await self._send("POST", "/v1/resets", {"email": email})

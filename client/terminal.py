@@ -23,6 +23,8 @@ from chiron.protocols.wire import events, frames
 
 PATIENCE = 30.0
 """Seconds to wait at the start for a server that is restarting."""
+POLL = 2.0
+"""Seconds between two questions whether the address is verified."""
 HISTORY = 20
 PREVIEW = 60
 """Characters that are shown of what is said in other conversations."""
@@ -341,7 +343,10 @@ class Terminal:
 
 
 async def sign_in(api: Api, email: str, password: str, *, name: str | None = None, report: Print) -> None:
-    """Sign in, or make an account under `name` first; waits for a server that is restarting. Raises ClientError."""
+    """Sign in, or make an account under `name` first, which waits until its address is verified.
+
+    Waits for a server that is restarting. Raises ClientError.
+    """
     tried = False
 
     async def attempt() -> None:
@@ -359,6 +364,25 @@ async def sign_in(api: Api, email: str, password: str, *, name: str | None = Non
             await api.log_in(email, password, device="chiron chat")
 
     await patiently(attempt, seconds=PATIENCE, report=report)
+    if not api.person.get("verified", True):
+        await _until_verified(api, email, report)
+
+
+async def _until_verified(api: Api, email: str, report: Print) -> None:
+    """Whether the mail was read only the server knows, so it is asked. Ctrl-C leaves; signing in later goes on."""
+    report(f"A mail is on its way to {email}. Open the link in it to confirm that the address is yours")
+    try:
+        await api.kept_mail(email)
+        report(f"(this server keeps its mail: read it at {api.origin}/mail)")
+    except ServerRefused:
+        pass  # it sends it
+    report("Waiting for that; Ctrl-C leaves, and once it is confirmed you sign in without --register")
+    while True:
+        if (await patiently(api.me, seconds=PATIENCE, report=report))["verified"]:
+            break
+        await asyncio.sleep(POLL)
+    await api.resume(api.refresh_token)
+    report("Confirmed. Welcome!")
 
 
 async def chat(api: Api, who: str | None, *, report: Print) -> int:
