@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import re
 import socket
 from collections.abc import AsyncIterator
@@ -49,15 +50,15 @@ class Residence:
         self.address = f"http://127.0.0.1:{port}"
         self.mail = mail
         self.http = httpx.AsyncClient(base_url=self.address, trust_env=False, timeout=30.0)
-        self._arrivals = 0
+        self._arrivals = itertools.count(1)
+        self._addresses = itertools.count(1)
 
     async def move_in(self, name: str = "resident", *, verified: bool = True) -> Resident:
         """A new person, by default with a verified address."""
-        self._arrivals += 1
-        email = f"{name.lower()}-{self._arrivals}@example.org"
+        email = f"{name.lower()}-{next(self._arrivals)}@example.org"
         account = {"email": email, "password": PASSWORD, "name": name}
         resident = Resident(email, await self._get("POST", "/v1/people", account))
-        if verified and not resident.session["person"].get("verified", True):
+        if verified and not resident.session["person"]["verified"]:
             await self._get("POST", "/v1/verifications", {"token": await self.token(email, "verify")})
             await self.renew(resident)
         return resident
@@ -85,8 +86,13 @@ class Residence:
         await until(arrived, lambda: f"no mail came to {email}")
         return found[-1]
 
+    def elsewhere(self) -> dict[str, str]:
+        """Headers of a request that seems to come from an address of its own, as a proxy would say."""
+        number = next(self._addresses)
+        return {"x-forwarded-for": f"10.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}"}
+
     async def _get(self, method: str, path: str, body: Any) -> dict[str, Any]:
-        answer = await self.http.request(method, path, json=body)
+        answer = await self.http.request(method, path, json=body, headers=self.elsewhere())
         assert answer.is_success, answer.text
         return dict(answer.json()) if answer.content else {}
 
@@ -97,6 +103,7 @@ async def residence(dsn: str, folder: Path, *, verification: bool = True) -> Asy
     settings = Settings(
         data_dir=folder,
         limits=UNLIMITED,
+        trusted_proxies=("127.0.0.1/32",),
         identity=IdentitySettings(verification="required" if verification else "off"),
     )
     config = WorkerConfig(database=dsn, keys=keys.generate(), tls_chain=b"", tls_key=b"", settings=settings)
