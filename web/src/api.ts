@@ -1,7 +1,15 @@
 /** The REST routes that the page uses: accounts. Everything else travels on the link. */
 
 import { Refusal } from "./errors";
-import { ProtocolError, read, type SessionDocument } from "./protocol";
+import {
+  ProtocolError,
+  read,
+  type Listing,
+  type Login,
+  type Me,
+  type Profile,
+  type SessionDocument,
+} from "./protocol";
 
 type Fetch = (input: string, init: RequestInit) => Promise<Response>;
 
@@ -27,6 +35,57 @@ export class Api {
 
   async signOut(accessToken: string): Promise<void> {
     await this.send("DELETE", "/v1/logins/current", undefined, accessToken);
+  }
+
+  // --- links from mails -----------------------------------------------------------------------------------------------
+
+  async verify(token: string): Promise<void> {
+    await this.send("POST", "/v1/verifications", { token });
+  }
+
+  /** Answers the same whether or not the address has an account. */
+  async requestReset(email: string): Promise<void> {
+    await this.send("POST", "/v1/resets", { email });
+  }
+
+  async resetPassword(token: string, password: string): Promise<void> {
+    await this.send("POST", "/v1/resets/password", { token, password });
+  }
+
+  // --- one's own account ----------------------------------------------------------------------------------------------
+
+  async rename(accessToken: string, name: string): Promise<Me> {
+    return read.me(await this.send("PATCH", "/v1/me", { name }, accessToken));
+  }
+
+  async changePassword(accessToken: string, current: string, password: string): Promise<void> {
+    await this.send("PUT", "/v1/me/password", { current, password }, accessToken);
+  }
+
+  async requestVerification(accessToken: string): Promise<void> {
+    await this.send("POST", "/v1/me/verification", undefined, accessToken);
+  }
+
+  async logins(accessToken: string, cursor: string | null): Promise<Listing<Login>> {
+    const query = cursor === null ? "" : `?cursor=${encodeURIComponent(cursor)}`;
+    return read.logins(await this.send("GET", `/v1/logins${query}`, undefined, accessToken));
+  }
+
+  async nameLogin(accessToken: string, login: string, device: string): Promise<Login> {
+    return read.login(await this.send("PATCH", `/v1/logins/${login}`, { device }, accessToken));
+  }
+
+  /** `login`: an id, or `others` for every login but this one. */
+  async endLogin(accessToken: string, login: string): Promise<void> {
+    await this.send("DELETE", `/v1/logins/${login}`, undefined, accessToken);
+  }
+
+  async profiles(accessToken: string): Promise<readonly Profile[]> {
+    return read.profiles(await this.send("GET", "/v1/me/profiles", undefined, accessToken));
+  }
+
+  async setProfile(accessToken: string, kind: Profile["kind"], state: Profile["state"]): Promise<Profile> {
+    return read.profile(await this.send("PUT", `/v1/me/profiles/${kind}`, { state }, accessToken));
   }
 
   /** @throws Refusal with the code of the problem document (RFC 9457), or `network`. */

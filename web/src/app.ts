@@ -10,13 +10,16 @@ import { conversationHash, parseRoute, type Route } from "./route";
 import type { Session } from "./session";
 import { textOf, type Thread } from "./store";
 import { nameOf, titleOf, unreadTotal } from "./timeline";
+import { AccountView } from "./views/account";
 import { AuthView } from "./views/auth";
 import { ConversationView, type ConversationActions } from "./views/conversation";
+import { FromMailView } from "./views/from_mail";
 import { icons } from "./views/icons";
 import { MembersDialog } from "./views/members";
 import { NewConversationDialog } from "./views/new_conversation";
 import { sidebar } from "./views/sidebar";
 import { signOutDialog } from "./views/sign_out";
+import { unverified } from "./views/unverified";
 
 type Dialog =
   | { readonly kind: "new"; readonly view: NewConversationDialog }
@@ -31,6 +34,8 @@ const ANNOUNCED_CHARACTERS = 240;
 /** Bytes of UTF-8 (`docs/protocol.md`, publish). */
 const TEXT_LIMIT = 16_384;
 const DEVICE = "web";
+/** How often at most a page that comes to the front asks whether the address was verified meanwhile, in ms. */
+const VERIFIED_CHECK = 5_000;
 
 export class App implements ChatListener {
   private chat: Chat | null = null;
@@ -41,6 +46,10 @@ export class App implements ChatListener {
   private signInReason: string | null = null;
   private readonly drafts = new Map<string, string>();
   private readonly auth: AuthView;
+  private readonly fromMail: FromMailView;
+  private readonly account: AccountView;
+  private mailSent = false;
+  private checkedVerified = 0;
   private conversation: ConversationView;
   private focusWanted = false;
   private scheduled = false;
@@ -57,6 +66,34 @@ export class App implements ChatListener {
       {
         signIn: async (account) => this.session.begin(await this.api.signIn(account, DEVICE)),
         signUp: async (account) => this.session.begin(await this.api.signUp(account, DEVICE)),
+        requestReset: (email) => this.api.requestReset(email),
+      },
+      this.schedule,
+    );
+    this.fromMail = new FromMailView(
+      {
+        verify: async (token) => {
+          await this.api.verify(token);
+          if (this.session.person) await this.session.renew();
+        },
+        resetPassword: (token, password) => this.api.resetPassword(token, password),
+      },
+      this.schedule,
+    );
+    this.account = new AccountView(
+      {
+        rename: async (name) => {
+          await this.session.authorized((token) => this.api.rename(token, name));
+          await this.session.renew();
+        },
+        changePassword: (current, password) =>
+          this.session.authorized((token) => this.api.changePassword(token, current, password)),
+        requestVerification: () => this.session.authorized((token) => this.api.requestVerification(token)),
+        logins: (cursor) => this.session.authorized((token) => this.api.logins(token, cursor)),
+        nameLogin: (login, device) => this.session.authorized((token) => this.api.nameLogin(token, login, device)),
+        endLogin: (login) => this.session.authorized((token) => this.api.endLogin(token, login)),
+        profiles: () => this.session.authorized((token) => this.api.profiles(token)),
+        setProfile: (kind, state) => this.session.authorized((token) => this.api.setProfile(token, kind, state)),
       },
       this.schedule,
     );
@@ -65,6 +102,9 @@ export class App implements ChatListener {
 
   start(): void {
     this.session.onChange = (person, reason) => this.personChanged(person, reason);
+    // The link knows who is verified by its token, so it is opened anew.
+    this.session.onUpdate = (person) =>
+      person.verified === this.chat?.state.me.verified ? this.schedule() : this.personChanged(person, null);
     window.addEventListener("storage", (event) => this.session.storageChanged(event.key));
     window.addEventListener("hashchange", () => this.navigated());
     window.addEventListener("online", () => this.chat?.wake());
@@ -91,7 +131,11 @@ export class App implements ChatListener {
   }
 
   trouble(error: unknown): void {
-    this.notice = errorText(error);
+    this.say(errorText(error));
+  }
+
+  private say(notice: string): void {
+    this.notice = notice;
     this.cancelNotice();
     this.cancelNotice = this.ports.clock.after(NOTICE, this.dismissNotice);
     this.schedule();
@@ -107,6 +151,7 @@ export class App implements ChatListener {
     this.dialog = null;
     this.notice = null;
     this.announcement = "";
+    this.mailSent = false;
     this.drafts.clear();
     this.signInReason = reason ? errorText(reason) : null;
     if (person) {
@@ -120,10 +165,13 @@ export class App implements ChatListener {
 
   private navigated(): void {
     this.route = parseRoute(location.hash);
-    const outside = this.route.page === "sign-in" || this.route.page === "sign-up";
+    const { page } = this.route;
+    const outside = page === "sign-in" || page === "sign-up" || page === "forgot";
+    const anywhere = page === "verify" || page === "reset";
     if (this.chat && outside) this.go("#/");
-    else if (!this.chat && !outside) this.go("#/sign-in");
+    else if (!this.chat && !outside && !anywhere) this.go("#/sign-in");
     this.focusWanted = true;
+    if (this.chat && page === "account") void this.account.load();
     void this.chat?.show(this.route.page === "conversation" ? this.route.id : null);
     this.schedule();
   }
@@ -135,12 +183,42 @@ export class App implements ChatListener {
   }
 
   private turned(here: boolean): void {
-    if (here) this.chat?.wake();
+    if (here) {
+      this.chat?.wake();
+      this.checkVerified();
+    }
     const thread = this.thread();
     if (!thread) return;
     if (here) this.conversation.look(thread);
     else this.conversation.lookAway(thread);
   }
+
+  /** Whether the link in the mail was opened meanwhile, perhaps on another device. */
+  private checkVerified(): void {
+    const now = this.ports.clock.now();
+    if (!this.session.person || this.session.person.verified || now - this.checkedVerified < VERIFIED_CHECK) return;
+    this.checkedVerified = now;
+    this.session.renew().catch(() => undefined);
+  }
+
+  private readonly verifiedNow = (): void => {
+    this.session
+      .renew()
+      .then((person) => {
+        if (!person.verified) this.say("Not verified yet. Open the link in the mail first.");
+      })
+      .catch((error: unknown) => this.trouble(error));
+  };
+
+  private readonly resendMail = (): void => {
+    this.session
+      .authorized((token) => this.api.requestVerification(token))
+      .then(() => {
+        this.mailSent = true;
+        this.schedule();
+      })
+      .catch((error: unknown) => this.trouble(error));
+  };
 
   private readonly askToSignOut = (): void => {
     if (this.chat && this.chat.unsent > 0) this.dialog = { kind: "sign-out" };
@@ -255,7 +333,7 @@ export class App implements ChatListener {
   private draw(): void {
     const thread = this.thread();
     if (thread) this.conversation.beforeRender(thread);
-    render(this.chat ? this.home(this.chat, thread) : this.outside(), this.root);
+    render(this.page(thread), this.root);
     if (thread) this.conversation.afterRender(thread);
     document.title = this.title(thread);
     this.tick();
@@ -265,14 +343,31 @@ export class App implements ChatListener {
     }
   }
 
-  private outside(): TemplateResult {
-    return this.auth.template(this.route.page === "sign-up" ? "sign-up" : "sign-in", this.signInReason);
+  private page(thread: Thread | null): TemplateResult {
+    const { route } = this;
+    if (route.page === "verify" || route.page === "reset") {
+      return this.fromMail.template(route.page, route.token, this.chat !== null);
+    }
+    if (this.chat) return this.home(this.chat, thread);
+    const asked = route.page === "sign-up" || route.page === "forgot" ? route.page : "sign-in";
+    return this.auth.template(asked, this.signInReason);
   }
 
   private home(chat: Chat, thread: Thread | null): TemplateResult {
     const shows = this.route.page === "conversation";
+    const person = this.session.person;
     return html`
-      <div class=${shows ? "home shows-conversation" : "home"}>
+      <div class=${shows || this.route.page === "account" ? "home shows-conversation" : "home"}>
+        ${
+          person === null || person.verified
+            ? nothing
+            : unverified({
+                email: person.email,
+                sent: this.mailSent,
+                resend: this.resendMail,
+                check: this.verifiedNow,
+              })
+        }
         ${sidebar({
           state: chat.state,
           status: chat.linkStatus,
@@ -284,7 +379,7 @@ export class App implements ChatListener {
           retryConnection: () => chat.retryNow(),
           signOut: this.askToSignOut,
         })}
-        <main class="pane">${shows ? this.pane(chat, thread) : this.welcome()}</main>
+        <main class="pane">${this.main(chat, thread)}</main>
       </div>
       <div class="visually-hidden" aria-live="polite" data-testid="announcement">${this.announcement}</div>
       <div class="notices" role="alert">
@@ -301,6 +396,17 @@ export class App implements ChatListener {
       </div>
       ${this.dialogTemplate(chat, thread)}
     `;
+  }
+
+  private main(chat: Chat, thread: Thread | null): TemplateResult {
+    switch (this.route.page) {
+      case "conversation":
+        return this.pane(chat, thread);
+      case "account":
+        return this.account.template(this.session.person ?? chat.state.me, this.ports.clock.now());
+      default:
+        return this.welcome();
+    }
   }
 
   private pane(chat: Chat, thread: Thread | null): TemplateResult {
@@ -362,7 +468,7 @@ export class App implements ChatListener {
     const target = this.chat
       ? matchMedia("(pointer: coarse)").matches
         ? this.root.querySelector<HTMLElement>("#conversation-title")
-        : this.root.querySelector<HTMLElement>("textarea[name=message]")
+        : this.root.querySelector<HTMLElement>("textarea[name=message], [data-focus]")
       : this.root.querySelector<HTMLElement>("[data-focus]");
     target?.focus();
   }

@@ -218,9 +218,25 @@ const me = shape({
   number: integer,
   name: text,
   email: text,
+  verified: flag,
   locale: text,
   zone: text,
   created_at: integer,
+});
+
+const login = shape({
+  login: text,
+  device: text,
+  created_at: integer,
+  refreshed_at: integer,
+  current: flag,
+});
+
+const profile = shape({
+  kind: oneOf("mentor", "mentee"),
+  state: oneOf("active", "paused"),
+  created_at: integer,
+  changed_at: integer,
 });
 
 const session = shape({ access_token: text, refresh_token: text, expires_in: integer, person: me });
@@ -242,6 +258,9 @@ export type LastMessage = Checked<typeof last>;
 export type Conversation = Checked<typeof conversation>;
 export type Member = Checked<typeof member>;
 export type Me = Checked<typeof me>;
+/** A device where somebody is signed in. */
+export type Login = Checked<typeof login>;
+export type Profile = Checked<typeof profile>;
 /** `expires_in` is in seconds. */
 export type SessionDocument = Checked<typeof session>;
 export type Head = Checked<typeof head>;
@@ -259,6 +278,10 @@ export const read = {
   member: (value: unknown): Member => member(value, "member"),
   members: (value: unknown): Listing<Member> => listing(member)(value, "members"),
   me: (value: unknown): Me => me(value, "me"),
+  login: (value: unknown): Login => login(value, "login"),
+  logins: (value: unknown): Listing<Login> => listing(login)(value, "logins"),
+  profile: (value: unknown): Profile => profile(value, "profile"),
+  profiles: (value: unknown): readonly Profile[] => shape({ items: list(profile) })(value, "profiles").items,
   session: (value: unknown): SessionDocument => session(value, "session"),
   problem: (value: unknown): Checked<typeof problem> => problem(value, "problem"),
   head: (value: unknown): Head => head(value, "head"),

@@ -34,6 +34,8 @@ export interface Locks {
 
 const KEY = "chiron.session";
 const LOCK = "chiron.session";
+/** What a newer access token mends. */
+const EXPIRED: readonly string[] = ["token_expired", "unauthenticated"];
 
 interface Stored {
   readonly refresh_token: string;
@@ -43,6 +45,8 @@ interface Stored {
 export class Session {
   /** Called when the person of this tab changes: signed in, signed out, or another one signed in in another tab. */
   onChange: (person: Me | null, reason: Refusal | null) => void = () => undefined;
+  /** Called when the account of the person has changed: their name, or whether their address is verified. */
+  onUpdate: (person: Me) => void = () => undefined;
 
   private current: Me | null = null;
   private access: AccessToken | null = null;
@@ -83,6 +87,25 @@ export class Session {
     return this.refreshing;
   }
 
+  /** The account as the server has it now; an access token of before is not used again. */
+  async renew(): Promise<Me> {
+    this.access = null;
+    await this.token(0);
+    if (!this.current) throw new Refusal("login_ended");
+    return this.current;
+  }
+
+  /** Work with an access token; if that is refused, once more with a new one. */
+  async authorized<T>(work: (accessToken: string) => Promise<T>): Promise<T> {
+    const token = await this.token(0);
+    try {
+      return await work(token.value);
+    } catch (error) {
+      if (!(error instanceof Refusal) || !EXPIRED.includes(error.code)) throw error;
+      return work((await this.token(0, token.value)).value);
+    }
+  }
+
   /** Sign out in every tab; the server is told if it can be reached. */
   async end(): Promise<void> {
     const token = await this.token(0).catch(() => null);
@@ -99,7 +122,13 @@ export class Session {
   storageChanged(key: string | null): void {
     if (key !== null && key !== KEY) return;
     const person = this.stored()?.person ?? null;
-    if (person?.person === this.current?.person) return;
+    if (person && person.person === this.current?.person) {
+      // An access token says whether the address was verified when it was issued.
+      if (person.verified !== this.current.verified) this.access = null;
+      this.updated(person);
+      return;
+    }
+    if (person === this.current) return;
     this.access = null;
     this.change(person, null);
   }
@@ -122,6 +151,7 @@ export class Session {
     const stored: Stored = { refresh_token: document.refresh_token, person: document.person };
     this.storage.setItem(KEY, JSON.stringify(stored));
     this.access = { value: document.access_token, expiresAt: this.clock.now() + document.expires_in * 1000 };
+    if (document.person.person === this.current?.person) this.updated(document.person);
     return this.access;
   }
 
@@ -143,6 +173,13 @@ export class Session {
     if (this.stored()?.person.person === this.current?.person) this.storage.removeItem(KEY);
     this.access = null;
     this.change(null, reason);
+  }
+
+  private updated(person: Me): void {
+    const before = this.current;
+    this.current = person;
+    if (before?.verified === person.verified && before.name === person.name) return;
+    this.onUpdate(person);
   }
 
   private change(person: Me | null, reason: Refusal | null): void {

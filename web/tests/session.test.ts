@@ -36,8 +36,9 @@ class Server {
   spent: string[] = [];
   ended: string[] = [];
   failure: Refusal | null = null;
+  person: Me = THEA;
 
-  document(person: Me = THEA): SessionDocument {
+  document(person: Me = this.person): SessionDocument {
     return { access_token: `a${this.generation}`, refresh_token: `r${this.generation}`, expires_in: 600, person };
   }
   async refresh(token: string): Promise<SessionDocument> {
@@ -169,6 +170,63 @@ describe("several tabs", () => {
     await two.begin(server.document(ANA));
     one.ended(new Refusal("login_ended"));
     expect(browser.items.size).toBe(1);
+  });
+});
+
+describe("an address that is verified elsewhere", () => {
+  async function unverified(): Promise<ReturnType<typeof tab> & { updates: boolean[] }> {
+    server.person = { ...THEA, verified: false };
+    const session = Object.assign(await signedIn(), { updates: [] as boolean[] });
+    session.onUpdate = (person) => session.updates.push(person.verified);
+    return session;
+  }
+
+  test("is known after a renewal, without anybody being signed out", async () => {
+    const session = await unverified();
+    server.person = THEA;
+    expect((await session.renew()).verified).toBe(true);
+    expect(session.updates).toEqual([true]);
+    expect(session.changes).toHaveLength(1);
+    expect(tab().person?.verified).toBe(true);
+  });
+
+  test("is known in the other tabs, which use no token of before", async () => {
+    const one = await unverified();
+    const two = tab();
+    server.person = THEA;
+    await two.renew();
+    one.storageChanged("chiron.session");
+    expect(one.updates).toEqual([true]);
+    expect((await one.token(0)).value).not.toBe("a1");
+  });
+
+  test("an ordinary renewal is no news", async () => {
+    const session = await unverified();
+    await session.renew();
+    expect(session.updates).toEqual([]);
+  });
+});
+
+describe("work with an access token", () => {
+  test("is done once more with a new one when the first is refused", async () => {
+    const session = await signedIn();
+    const used: string[] = [];
+    const result = await session.authorized((token) => {
+      used.push(token);
+      return token === "a1" ? Promise.reject(new Refusal("token_expired")) : Promise.resolve("done");
+    });
+    expect([result, used]).toEqual(["done", ["a1", "a2"]]);
+  });
+
+  test("is not repeated after any other refusal", async () => {
+    const session = await signedIn();
+    const used: string[] = [];
+    const attempt = session.authorized((token) => {
+      used.push(token);
+      return Promise.reject(new Refusal("credentials"));
+    });
+    await expect(attempt).rejects.toMatchObject({ code: "credentials" });
+    expect(used).toEqual(["a1"]);
   });
 });
 

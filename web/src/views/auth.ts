@@ -1,4 +1,4 @@
-/** Signing in and signing up. */
+/** Signing in, signing up, and asking for a new password. */
 
 import { html, nothing, type TemplateResult } from "lit-html";
 
@@ -7,12 +7,15 @@ import { FormState, emailMissing, field, formError, submitButton, valueOf } from
 export interface AuthActions {
   signIn(account: { email: string; password: string }): Promise<void>;
   signUp(account: { email: string; password: string; name: string }): Promise<void>;
+  requestReset(email: string): Promise<void>;
 }
 
-export type AuthPage = "sign-in" | "sign-up";
+export type AuthPage = "sign-in" | "sign-up" | "forgot";
 
 export class AuthView {
   private page: AuthPage | null = null;
+  /** The address to which a mail was sent, if there is such an account. */
+  private asked: string | null = null;
   private readonly form: FormState;
 
   constructor(
@@ -24,7 +27,10 @@ export class AuthView {
 
   /** `notice`: why the person has to sign in again. */
   template(page: AuthPage, notice: string | null): TemplateResult {
-    if (page !== this.page) this.form.reset();
+    if (page !== this.page) {
+      this.form.reset();
+      this.asked = null;
+    }
     this.page = page;
     return html`
       <main class="auth">
@@ -32,9 +38,40 @@ export class AuthView {
           <img class="auth-logo" src="/logo.svg" alt="" width="56" height="56" />
           <h1>Chiron</h1>
           ${notice === null ? nothing : html`<p class="notice" role="status">${notice}</p>`}
-          ${page === "sign-in" ? this.signIn() : this.signUp()}
+          ${this.content(page)}
         </div>
       </main>
+    `;
+  }
+
+  private content(page: AuthPage): TemplateResult {
+    switch (page) {
+      case "sign-in":
+        return this.signIn();
+      case "sign-up":
+        return this.signUp();
+      case "forgot":
+        return this.asked === null ? this.forgot() : this.sent(this.asked);
+    }
+  }
+
+  private forgot(): TemplateResult {
+    return html`
+      <p class="auth-lead">We send you a link with which you choose a new password.</p>
+      <form class="form" novalidate aria-label="Reset password" @submit=${this.submitForgot}>
+        ${field(this.form, { label: "E-mail", name: "email", type: "email", autocomplete: "username", focused: true })}
+        ${formError(this.form)} ${submitButton(this.form, "Send the link", "Sending…")}
+      </form>
+      <p class="auth-switch"><a href="#/sign-in">Back to sign in</a></p>
+    `;
+  }
+
+  private sent(email: string): TemplateResult {
+    return html`
+      <p role="status" tabindex="-1" data-focus>
+        If <bdi class="strong">${email}</bdi> has an account here, a mail with a link is on its way. It works for an hour.
+      </p>
+      <p class="auth-switch"><a href="#/sign-in">Back to sign in</a></p>
     `;
   }
 
@@ -46,6 +83,7 @@ export class AuthView {
         ${field(this.form, { label: "Password", name: "password", type: "password", autocomplete: "current-password" })}
         ${formError(this.form)} ${submitButton(this.form, "Sign in", "Signing in…")}
       </form>
+      <p class="auth-switch"><a href="#/forgot">Forgot your password?</a></p>
       <p class="auth-switch">New here? <a href="#/sign-up">Create an account</a></p>
     `;
   }
@@ -84,6 +122,16 @@ export class AuthView {
       password: account.password === "" ? "Enter your password." : null,
     };
     void this.form.submit(form, ["email", "password"], missing, () => this.actions.signIn(account));
+  };
+
+  private readonly submitForgot = (event: SubmitEvent): void => {
+    event.preventDefault();
+    const form = event.currentTarget as HTMLFormElement;
+    const email = valueOf(form, "email").trim();
+    void this.form.submit(form, ["email"], { email: emailMissing(email) }, async () => {
+      await this.actions.requestReset(email);
+      this.asked = email;
+    });
   };
 
   private readonly submitSignUp = (event: SubmitEvent): void => {

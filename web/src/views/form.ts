@@ -15,6 +15,8 @@ export interface FieldOptions {
   /** Where the person begins. */
   readonly focused?: boolean;
   readonly multiline?: boolean;
+  /** What stands there at first. */
+  readonly value?: string;
 }
 
 /** Errors of a form by field, and the one that belongs to no field. */
@@ -93,6 +95,7 @@ export function field(form: FormState, options: FieldOptions): TemplateResult {
         placeholder=${ifDefined(options.placeholder)}
         autocomplete=${ifDefined(options.autocomplete)}
         autocapitalize=${type === "text" ? "words" : "none"}
+        value=${ifDefined(options.value)}
         ?data-focus=${options.focused}
         aria-invalid=${error === null ? "false" : "true"}
         aria-describedby=${described || nothing}

@@ -6,6 +6,7 @@ const icon = (content: TemplateResult): TemplateResult =>
   svg`<svg class="icon" viewBox="0 0 20 20" aria-hidden="true" focusable="false">${content}</svg>`;
 
 export const icons = {
+  account: icon(svg`<circle cx="10" cy="7" r="3.2" /><path d="M3.8 16.5c.6-3.4 3-5 6.2-5s5.6 1.6 6.2 5" />`),
   add: icon(svg`<path d="M10 4v12M4 10h12" />`),
   back: icon(svg`<path d="M12.5 4.5 7 10l5.5 5.5" />`),
   close: icon(svg`<path d="m5 5 10 10M15 5 5 15" />`),

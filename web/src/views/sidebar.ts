@@ -47,6 +47,7 @@ export function sidebar(props: SidebarProps): TemplateResult {
           <span class="who-name" dir="auto">${state.me.name}</span>
           ${connection(status, props.now, props.networkUp, props.retryConnection)}
         </div>
+        <a class="icon-button" href="#/account" aria-label="Your account" title="Your account">${icons.account}</a>
         <button class="icon-button" type="button" aria-label="Sign out" title="Sign out" @click=${props.signOut}>
           ${icons.signOut}
         </button>

@@ -6,6 +6,7 @@ export const ME: Me = {
   number: 4,
   name: "Thea",
   email: "thea@example.org",
+  verified: true,
   locale: "en",
   zone: "UTC",
   created_at: 1,
