@@ -9,7 +9,7 @@ export PYTHONDONTWRITEBYTECODE := 1
 RUST_SOURCES := Cargo.toml Cargo.lock core_rs/Cargo.toml core_rs/build.rs $(shell find core_rs/src -name '*.rs')
 WEB_SOURCES := $(shell find web -type f -not -path '*/node_modules/*' 2>/dev/null)
 
-.PHONY: help setup run test wheel lint format lock clean web run-packages test-packages
+.PHONY: help setup run test wheel lint docs format lock clean web run-packages test-packages
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | sort | expand -t 20
@@ -37,6 +37,9 @@ lint: setup web/node_modules/.installed ## every static check
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --all-features --locked -- -D warnings
 	cd web && npm run --silent check
+
+docs: setup ## write the pages that are made from sources
+	$(BIN)/python -m chiron.server.settings.document > docs/settings.md
 
 format: setup ## rewrite sources in the house format
 	$(BIN)/ruff format .

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import tomllib
 from collections.abc import Iterator
 from typing import Any
@@ -18,7 +19,7 @@ def lines_of(text: str) -> dict[Path, int]:
     found: dict[Path, int] = {}
     table: Path = ()
     begin, statement = 1, ""
-    for number, line in enumerate(text.splitlines(keepends=True), 1):
+    for number, line in enumerate(io.StringIO(text), 1):  # at LF alone, as TOML has it
         statement += line
         try:
             said = tomllib.loads(statement)

@@ -74,7 +74,7 @@ class SettingsError(SetupError):
     def __init__(self, mistakes: Sequence[Mistake]) -> None:
         self.mistakes = tuple(mistakes)
         if len(mistakes) == 1:
-            message = f"{mistakes[0]}."
+            message = str(mistakes[0]) if str(mistakes[0]).endswith("?") else f"{mistakes[0]}."
         else:
             message = "\n".join([f"{len(mistakes)} settings are wrong:", *(f"  {mistake}" for mistake in mistakes)])
         status = 2 if all(mistake.source.origin == "flag" for mistake in mistakes) else 78
@@ -121,7 +121,9 @@ def load(told: Told) -> Loaded:
     wrong = {mistake.name for mistake in gathered.mistakes}
     for names, reason in conflicts(settings):
         if not wrong.intersection(names):
-            source = next(sources[name] for name in names if sources[name] is not DEFAULT)
+            said = [sources[name] for name in names if sources[name] is not DEFAULT]
+            # Not a wrong argument, when a file or the environment has a part in it.
+            source = next((source for source in said if source.origin != "flag"), said[0])
             gathered.mistakes.append(Mistake(source, names[0], f"{' and '.join(names)}: {reason}"))
     if gathered.mistakes:
         raise SettingsError(gathered.mistakes)
