@@ -371,15 +371,6 @@ async def members(tx: Tx, conversation: UUID, after: UUID, limit: int) -> Sequen
     return await tx.fetch(MEMBERS, conversation, after, limit)
 
 
-async def member(tx: Tx, conversation: UUID, person: UUID) -> Row | None:
-    return await tx.fetchrow(
-        """SELECT person, role, received, read, joined_at FROM member
-           WHERE conversation = $1 AND person = $2 AND left_at IS NULL""",
-        conversation,
-        person,
-    )
-
-
 async def is_member(tx: Tx, conversation: UUID, person: UUID) -> bool:
     return await role(tx, conversation, person) is not None
 
