@@ -7,9 +7,8 @@ worker that is started later.
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
 import msgspec
@@ -23,6 +22,7 @@ from chiron.server.edge.certificates import Certificate
 from chiron.server.identity.tokens import ACCESS_SECONDS
 from chiron.server.platform import keys
 from chiron.server.platform.keys import Keys, Purpose
+from chiron.server.ports import Clock
 from chiron.server.settings.fields import follow
 from chiron.server.telemetry import set_log_level
 
@@ -37,9 +37,9 @@ def keys_file(settings: Settings) -> Path:
     return settings.data_dir / "keys.json"
 
 
-def load_keys(settings: Settings) -> Keys:
+def load_keys(settings: Settings, clock: Clock) -> Keys:
     """The instance's keys, after what was due while no server ran. Raises SetupError."""
-    now = time.time()
+    now = clock.now().timestamp()
     found = keys.load_or_create(keys_file(settings), now)
     due = keys.rotated(found, now, ACCEPTED)
     if due != found:
@@ -47,12 +47,12 @@ def load_keys(settings: Settings) -> Keys:
     return due
 
 
-def certificate_of(settings: Settings) -> tuple[Certificate, Path | None]:
+def certificate_of(settings: Settings, now: datetime) -> tuple[Certificate, Path | None]:
     """The certificate, and that of the development authority where it is ours. Raises SetupError."""
     if settings.tls.certificate is not None and settings.tls.key is not None:
         return certificates.from_files(settings.tls.certificate, settings.tls.key), None
     folder = settings.data_dir / "tls"
-    return certificates.development(folder, datetime.now(UTC)), folder / "ca.pem"
+    return certificates.development(folder, now), folder / "ca.pem"
 
 
 class LiveConfig:
@@ -67,8 +67,10 @@ class LiveConfig:
         *,
         read_again: Callable[[], Settings],
         tell: Callable[[WorkerConfig], Awaitable[str]],
+        clock: Clock,
     ) -> None:
         self.current = config
+        self._clock = clock
         self._read_again = read_again
         self._tell = tell
         self._one_at_a_time = asyncio.Lock()
@@ -89,7 +91,7 @@ class LiveConfig:
         """Read settings and certificate again. Raises SetupError, OSError."""
         async with self._one_at_a_time:
             followed = follow(self.current.settings, self._read_again())
-            certificate, _ = certificate_of(followed.settings)
+            certificate, _ = certificate_of(followed.settings, self._clock.now())
             another = certificate.chain != self.current.tls_chain or certificate.key != self.current.tls_key
             if followed.applied or another:
                 await self._change(
@@ -107,7 +109,7 @@ class LiveConfig:
     async def rotate(self, purposes: list[Purpose]) -> admin.Rotated:
         """Make new keys. Raises SetupError, OSError."""
         async with self._one_at_a_time:
-            await self._use(keys.replaced(self.current.keys, purposes, time.time()))
+            await self._use(keys.replaced(self.current.keys, purposes, self._clock.now().timestamp()))
             self._log.info("keys.rotated", purposes=purposes)
             return admin.Rotated(purposes)
 
@@ -116,19 +118,20 @@ class LiveConfig:
         while True:
             await asyncio.sleep(LOOK_SECONDS)
             try:
-                await self._refresh()
+                await self.refresh()
             except (SetupError, OSError) as error:
                 # A full disk, say: the old keys do for another while.
                 self._log.error("refresh.failed", reason=str(error))
 
-    async def _refresh(self) -> None:
+    async def refresh(self) -> None:
+        """Do what is due now. Raises SetupError, OSError."""
         async with self._one_at_a_time:
-            due = keys.rotated(self.current.keys, time.time(), ACCEPTED)
+            due = keys.rotated(self.current.keys, self._clock.now().timestamp(), ACCEPTED)
             if due != self.current.keys:
                 await self._use(due)
                 self._log.info("keys.aged", signing=due.signing[0].kid)
             if self.current.settings.tls.certificate is None:
-                certificate, _ = certificate_of(self.current.settings)
+                certificate, _ = certificate_of(self.current.settings, self._clock.now())
                 if certificate.chain != self.current.tls_chain:
                     changed = {"tls_chain": certificate.chain, "tls_key": certificate.key}
                     await self._change(msgspec.structs.replace(self.current, **changed))

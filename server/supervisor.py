@@ -41,6 +41,7 @@ from chiron.server.control import (
     Unready,
 )
 from chiron.server.live import LiveConfig, certificate_of, load_keys
+from chiron.server.platform.clock import SystemClock
 
 DRAIN_SECONDS = 10.0
 """What a worker gets to finish; then it is killed: with PostgreSQL's stop the command ends within 30 s."""
@@ -106,6 +107,7 @@ class Supervisor:
         self._report = report
         self._announce = serving
         self._announced = False
+        self._clock = SystemClock()
         self._stopping = asyncio.Event()
         self._impatient = asyncio.Event()
         self._hung_up = asyncio.Event()
@@ -162,8 +164,8 @@ class Supervisor:
     async def _prepare(self, stack: contextlib.AsyncExitStack) -> _Parts:
         settings = self._settings
         stack.enter_context(_locked(settings.data_dir))
-        secrets = load_keys(settings)
-        certificate, authority = certificate_of(settings)
+        secrets = load_keys(settings, self._clock)
+        certificate, authority = certificate_of(settings, self._clock.now())
         wanted = [(settings.host, settings.port, True)]
         if settings.plain:
             wanted.append((*parse_address(settings.plain), False))
@@ -196,7 +198,7 @@ class Supervisor:
         return postgres, postgres.dsn
 
     async def _serve(self, parts: _Parts) -> None:
-        live = LiveConfig(parts.config, read_again=self._read_again, tell=self._tell)
+        live = LiveConfig(parts.config, read_again=self._read_again, tell=self._tell, clock=self._clock)
         async with admin.listening(self._settings.data_dir, live.answer, self._report):
             await self._watch(parts, live)
 

@@ -48,6 +48,8 @@ class Server:
                 stdout=log,
                 stderr=log,
                 env=environment,
+                # As under systemd: without a controlling terminal, whatever the tests have.
+                start_new_session=True,
             )
         if wait:
             await self.until_ready()
