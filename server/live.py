@@ -24,7 +24,6 @@ from chiron.server.platform import keys
 from chiron.server.platform.keys import Keys, Purpose
 from chiron.server.ports import Clock
 from chiron.server.settings.fields import follow
-from chiron.server.telemetry import set_log_level
 
 ACCEPTED = ACCESS_SECONDS + 60.0
 """Seconds that a signing key is accepted after its last signature: a token's life, and what clocks may differ by."""
@@ -102,7 +101,6 @@ class LiveConfig:
                         tls_key=certificate.key,
                     )
                 )
-                set_log_level(followed.settings.log_level)
             self._log.info("reloaded", applied=followed.applied, restart=followed.restart, certificate=another)
             return admin.Reloaded(list(followed.applied), list(followed.restart), another)
 

@@ -42,6 +42,7 @@ from chiron.server.control import (
 )
 from chiron.server.live import LiveConfig, certificate_of, load_keys
 from chiron.server.platform.clock import SystemClock
+from chiron.server.telemetry import set_log_level
 
 DRAIN_SECONDS = 10.0
 """What a worker gets to finish; then it is killed: with PostgreSQL's stop the command ends within 30 s."""
@@ -317,6 +318,7 @@ class Supervisor:
         """Have the worker follow a change; why it does not, or nothing. One that starts is told when it is ready."""
         if self._stopping.is_set():
             return "it is stopping"
+        set_log_level(config.settings.log_level)
         if self._worker is None:
             return ""
         number = next(self._numbers)
