@@ -132,6 +132,30 @@ struct Begun {
     sent: usize,
 }
 
+/// Bytes that wait, by lane.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Queued {
+    /// The rest of frames that have left in part, of whatever lane.
+    pub begun: usize,
+    pub control: usize,
+    pub durable: usize,
+    pub ephemeral: usize,
+}
+
+impl Queued {
+    pub fn total(&self) -> usize {
+        self.begun + self.control + self.durable + self.ephemeral
+    }
+
+    /// Counts what became of one of its parts.
+    pub(super) fn replace(&mut self, before: Self, after: Self) {
+        self.begun = self.begun - before.begun + after.begun;
+        self.control = self.control - before.control + after.control;
+        self.durable = self.durable - before.durable + after.durable;
+        self.ephemeral = self.ephemeral - before.ephemeral + after.ephemeral;
+    }
+}
+
 #[derive(Default)]
 pub(super) struct Lanes {
     begun: Option<Begun>,
@@ -140,6 +164,8 @@ pub(super) struct Lanes {
     pongs: usize,
     durable: Lane<Durable>,
     ephemeral: Lane<Slot>,
+    /// Frames that have left, or begun to.
+    left: u64,
 }
 
 impl Lanes {
@@ -209,10 +235,21 @@ impl Lanes {
 
     /// Bytes that wait.
     pub(super) fn queued(&self) -> usize {
-        self.begun.as_ref().map_or(0, |begun| begun.frame.len() - begun.sent)
-            + self.control.bytes
-            + self.durable.bytes
-            + self.ephemeral.bytes
+        self.by_lane().total()
+    }
+
+    pub(super) fn by_lane(&self) -> Queued {
+        Queued {
+            begun: self.begun.as_ref().map_or(0, |begun| begun.frame.len() - begun.sent),
+            control: self.control.bytes,
+            durable: self.durable.bytes,
+            ephemeral: self.ephemeral.bytes,
+        }
+    }
+
+    /// Frames that have left, or begun to, since the start.
+    pub(super) fn left(&self) -> u64 {
+        self.left
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -228,6 +265,7 @@ impl Lanes {
     }
 
     fn pop(&mut self) -> Option<Encoded> {
+        self.left += 1;
         if let Some(control) = self.control.pop() {
             self.pongs -= usize::from(control.pong);
             return Some(control.frame);
@@ -300,8 +338,13 @@ mod tests {
         assert!(lanes.push_durable(2, frame("d2"), 100));
         assert!(lanes.push_control(frame("c1"), 100));
         assert!(lanes.push_control(frame("c2"), 100));
-        assert_eq!(lanes.queued(), 9);
-        assert_eq!(gathered(&mut lanes, 100), "c1c2d1d2e");
+        assert_eq!(lanes.by_lane(), Queued { begun: 0, control: 4, durable: 4, ephemeral: 1 });
+        assert_eq!(gathered(&mut lanes, 5), "c1c2");
+        assert_eq!(gathered(&mut lanes, 1), "d");
+        assert_eq!(lanes.by_lane(), Queued { begun: 1, control: 0, durable: 2, ephemeral: 1 });
+        assert_eq!(lanes.left(), 3);
+        assert_eq!(gathered(&mut lanes, 100), "1d2e");
+        assert_eq!(lanes.left(), 5);
         assert!(lanes.is_empty());
         assert_eq!(lanes.queued(), 0);
     }

@@ -23,6 +23,7 @@ mod transports;
 pub use attachment::State;
 pub use channels::Gap;
 pub use event::{Breach, Event, Layer};
+pub use lanes::Queued;
 pub use peer::Reading;
 pub use transports::{Departure, Upgrade};
 
@@ -46,13 +47,15 @@ pub struct Settings {
     pub write_bytes: usize,
 }
 
-/// What there is now; `dropped_events` and `lagged` count from the start.
+/// What there is now; `frames`, `dropped_events` and `lagged` count from the start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Stats {
     pub connections: usize,
     pub links: usize,
     pub attachments: usize,
-    pub queued_bytes: usize,
+    pub queued: Queued,
+    /// That links were sent.
+    pub frames: u64,
     pub dropped_events: u64,
     pub lagged: u64,
 }
@@ -167,7 +170,8 @@ impl Hub {
             connections: self.connections,
             links: self.links,
             attachments: self.channels.attachments(),
-            queued_bytes: self.peers.queued(),
+            queued: self.peers.queued(),
+            frames: self.peers.frames(),
             dropped_events: self.peers.dropped_events(),
             lagged: self.channels.lagged(),
         }

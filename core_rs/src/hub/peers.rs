@@ -2,7 +2,7 @@
 //! what waits and the queue of those that have something to send are always right.
 use super::{
     Settings,
-    lanes::{Encoded, Key},
+    lanes::{Encoded, Key, Queued},
     peer::Peer,
     table::Table,
 };
@@ -17,7 +17,9 @@ pub(super) struct Peers {
     /// Peers that are scheduled and not paused.
     ready: usize,
     /// Bytes in all lanes.
-    queued: usize,
+    queued: Queued,
+    /// Frames of links that have left.
+    frames: u64,
     dropped_events: u64,
     overflown: Vec<u64>,
 }
@@ -29,7 +31,8 @@ impl Peers {
             settings,
             queue: VecDeque::new(),
             ready: 0,
-            queued: 0,
+            queued: Queued::default(),
+            frames: 0,
             dropped_events: 0,
             overflown: Vec::new(),
         }
@@ -43,8 +46,12 @@ impl Peers {
         self.table.get(id)
     }
 
-    pub(super) fn queued(&self) -> usize {
+    pub(super) fn queued(&self) -> Queued {
         self.queued
+    }
+
+    pub(super) fn frames(&self) -> u64 {
+        self.frames
     }
 
     pub(super) fn dropped_events(&self) -> u64 {
@@ -54,9 +61,12 @@ impl Peers {
     /// Changes a peer, then counts and schedules what the change left to send.
     pub(super) fn change<R>(&mut self, id: u64, change: impl FnOnce(&mut Peer, &Settings) -> R) -> Option<R> {
         let peer = self.table.get_mut(id)?;
-        let before = peer.lanes.queued();
+        let (before, left) = (peer.lanes.by_lane(), peer.lanes.left());
         let result = change(peer, &self.settings);
-        self.queued = self.queued - before + peer.lanes.queued();
+        self.queued.replace(before, peer.lanes.by_lane());
+        if peer.link.is_some() {
+            self.frames += peer.lanes.left() - left;
+        }
         if !peer.scheduled && peer.has_output() {
             peer.scheduled = true;
             self.queue.push_back(id);
@@ -83,7 +93,7 @@ impl Peers {
 
     pub(super) fn remove(&mut self, id: u64) -> Option<Box<Peer>> {
         let peer = self.table.remove(id)?;
-        self.queued -= peer.lanes.queued();
+        self.queued.replace(peer.lanes.by_lane(), Queued::default());
         if peer.scheduled && !peer.paused {
             self.ready -= 1;
         }

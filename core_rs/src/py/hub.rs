@@ -346,7 +346,12 @@ impl PyHub {
         dict.set_item("connections", stats.connections)?;
         dict.set_item("links", stats.links)?;
         dict.set_item("attachments", stats.attachments)?;
-        dict.set_item("queued_bytes", stats.queued_bytes)?;
+        dict.set_item("queued_bytes", stats.queued.total())?;
+        dict.set_item("queued_begun_bytes", stats.queued.begun)?;
+        dict.set_item("queued_control_bytes", stats.queued.control)?;
+        dict.set_item("queued_durable_bytes", stats.queued.durable)?;
+        dict.set_item("queued_ephemeral_bytes", stats.queued.ephemeral)?;
+        dict.set_item("frames", stats.frames)?;
         dict.set_item("dropped_events", stats.dropped_events)?;
         dict.set_item("lagged", stats.lagged)?;
         Ok(dict)

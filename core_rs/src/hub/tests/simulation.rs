@@ -579,7 +579,7 @@ impl World {
             self.bench.hub.close(party.id);
         }
         let left = self.bench.hub.stats();
-        assert_eq!((left.connections, left.links, left.attachments, left.queued_bytes), (0, 0, 0, 0));
+        assert_eq!((left.connections, left.links, left.attachments, left.queued.total()), (0, 0, 0, 0));
         assert!(!self.bench.hub.is_dirty());
         assert_eq!(self.bench.flush(), []);
     }
