@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import msgspec
@@ -14,12 +14,12 @@ from rich.text import Text
 
 from chiron.server.cli.options import Database, DataDir, console
 from chiron.server.cli.settings import Assignments, Config, told
-from chiron.server.doctor import Fault, Finding, State, Subject, examine
 
 if TYPE_CHECKING:
+    from chiron.server.doctor import Fault, Finding, State, Subject
     from chiron.server.settings.load import Told
 
-COLOURS: dict[State, str] = {"ok": "green", "warning": "yellow", "problem": "red"}
+COLOURS: Mapping[State, str] = {"ok": "green", "warning": "yellow", "problem": "red"}
 WIDTH = max(len(state) for state in COLOURS)
 
 
@@ -44,6 +44,7 @@ def doctor(
 
 def _subject(said: Told) -> Subject:
     from chiron.server.config import Settings
+    from chiron.server.doctor import Subject
     from chiron.server.settings.load import SettingsError, data_dir, load
 
     try:
@@ -54,6 +55,8 @@ def _subject(said: Told) -> Subject:
 
 async def _examine(subject: Subject, *, printing: bool) -> list[Finding]:
     """Print a line for each check when it is done; meanwhile a terminal shows what is looked at."""
+    from chiron.server.doctor import examine
+
     output = Console(highlight=False)
     findings = []
     with console.status("", spinner="dots") as status:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import json
 import os
 import sys
 import time
@@ -35,7 +36,7 @@ def get(
     email: Annotated[str, typer.Argument(help="E-mail address of the account.")],
     server: Server = DEFAULT_SERVER,
     ca: Authority = None,
-    json: Annotated[
+    as_json: Annotated[
         bool, typer.Option("--json", help="Print the whole session: access token, refresh token, person.")
     ] = False,
 ) -> None:
@@ -55,7 +56,7 @@ def get(
             await api.close()
 
     session = with_server(work())
-    print(msgspec.json.encode(session).decode() if json else session["access_token"])
+    print(json.dumps(session, ensure_ascii=False) if as_json else session["access_token"])
 
 
 @app.command()
@@ -80,7 +81,7 @@ def show(
     output = Console(highlight=False, soft_wrap=True)
     now = time.time()
     for name, value in [*header.items(), *claims.items()]:
-        output.print(f"  {name:<10} {_value(name, value, now)}", markup=False)
+        output.print(f"  {_printable(name):<10} {_value(name, value, now)}", markup=False)
     keys, place = _served_keys(server, ca) if server else _kept_keys(data_dir)
     signature, verdict = _check(text, keys, claims, now)
     output.print(f"  {'signature':<10} {signature}, by the keys of {place}", markup=False)
@@ -108,7 +109,12 @@ def _value(name: str, value: Any, now: float) -> str:
             return f"{datetime.fromtimestamp(value, UTC):%Y-%m-%d %H:%M:%S} UTC, {_distance(value - now)}"
         except (ValueError, OverflowError, OSError):
             return str(value)
-    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
+    return _printable(value) if isinstance(value, str) else json.dumps(value)
+
+
+def _printable(text: str) -> str:
+    """As it is, or in ASCII with escapes: whoever made the token does not write on this terminal."""
+    return text if text.isprintable() else json.dumps(text)
 
 
 def _distance(seconds: float) -> str:

@@ -19,7 +19,7 @@ from chiron.server.edge import certificates
 
 SOON = timedelta(days=14)
 """Automatic renewal begins a month before the end: what has two weeks left was not renewed."""
-AGAIN = "certbot renew   (or whatever made the certificate; then restart the server)"
+AGAIN = "certbot renew && chiron reload   (or whatever made the certificate)"
 
 
 def certificate(subject: Subject) -> Found:
