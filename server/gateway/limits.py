@@ -87,15 +87,16 @@ class Limits:
 
 
 def headers(standings: Iterable[Standing]) -> list[tuple[str, str]]:
-    """`RateLimit` and `RateLimit-Policy` (draft-ietf-httpapi-ratelimit-headers-10): lists of strings with parameters.
+    """`RateLimit` and `RateLimit-Policy` (draft-ietf-httpapi-ratelimit-headers): lists of strings with parameters.
 
     The quota `q` is a burst, and the window `w` the seconds in which a whole one comes back, which is as near as the
-    fields come to GCRA: `r` of it are left, and after `t` seconds without a request all of it will be.
+    fields come to GCRA: `r` of it are left, and after `t` seconds without a request all of it will be. Of what refused,
+    `t` is the time of Retry-After, as the draft wants it.
     """
     standings = list(standings)
     if not standings:
         return []
-    state = ", ".join(f'"{each.policy}";r={int(each.left)};t={math.ceil(each.rest)}' for each in standings)
+    state = ", ".join(f'"{each.policy}";r={int(each.left)};t={math.ceil(each.wait or each.rest)}' for each in standings)
     return [
         ("ratelimit", state),
         ("ratelimit-policy", ", ".join(_policy(each.policy, each.rate) for each in standings)),
