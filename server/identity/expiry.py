@@ -79,6 +79,8 @@ class Expiry:
                 await self.sweep()
             except Unavailable as error:
                 log.warning("accounts that were not verified stay", error=str(error))
+            except Exception:
+                log.exception("accounts that were not verified stay")
             await self._sleep(EVERY)
 
 

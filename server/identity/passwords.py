@@ -50,6 +50,11 @@ class Passwords:
         """Whether the password is the stored one. Without a stored one the same work is done, for the same time."""
         return await self._run(partial(self._verify, stored or self._decoy, _stable(password))) and stored is not None
 
+    @property
+    def waiting(self) -> int:
+        """Hashes that wait or are being made."""
+        return self._waiting
+
     def close(self) -> None:
         self._thread.shutdown(wait=True, cancel_futures=True)
 

@@ -119,5 +119,8 @@ class Revocations:
                 if self._failing is None:
                     log.warning("revocations cannot be read", error=str(error))
                 self._failing = f"cannot read who was signed out: {error}"
+            except Exception:
+                log.exception("revocations cannot be read")
+                self._failing = "cannot read who was signed out"
             else:
                 self._failing = None

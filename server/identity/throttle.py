@@ -32,7 +32,7 @@ class Limiter(Protocol):
 
 
 class Throttle:
-    """The limiter is one of its own: full of keys it refuses, and who fills it may not keep others from all the rest."""
+    """The limiter is one of its own: full of keys it refuses, and who fills it may not keep others from the rest."""
 
     def __init__(self, limiter: Limiter, clock: Clock) -> None:
         self._limiter = limiter

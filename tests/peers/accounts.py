@@ -70,6 +70,7 @@ class World:
     passwords: Passwords
     database: Database
     clock: SetClock
+    ids: UuidV7
     mailer: Mailer
     postman: Postman
     ended: list[UUID]
@@ -145,7 +146,7 @@ async def world_of(
     )
     logins = Logins(database, clock, SealedCursors(keys.cursor), ended.append)
     expiry = Expiry(database, clock, ended.append)
-    yield World(identity, recovery, logins, expiry, hashing, database, clock, mailer, postman, ended)
+    yield World(identity, recovery, logins, expiry, hashing, database, clock, ids, mailer, postman, ended)
     hashing.close()
 
 
