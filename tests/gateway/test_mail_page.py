@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
@@ -264,7 +263,7 @@ async def test_it_is_read_and_not_written(house: Any, folder: DropFolder, method
 async def test_the_log_has_nothing_of_who_was_asked_for(house: Any, folder: DropFolder) -> None:
     built = house(mail_page.routes(folder))
     await ask(built, "/mail.json?to=ada%40example.org")
-    assert not re.search("ada", repr(built.log.lines))
+    assert "example.org" not in repr(built.log.lines)
 
 
 def settings(**given: Any) -> Settings:
