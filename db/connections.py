@@ -7,6 +7,7 @@ changes a session outside a transaction, and a connection whose transaction did 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,6 +15,9 @@ import asyncpg
 
 from chiron.db.errors import NO_CONNECTION, RETRY_AFTER, Lost
 from chiron.errors import Unavailable
+from chiron.server.ports import Distribution
+
+ACQUIRE_BOUNDS = (0.0001, 0.001, 0.005, 0.025, 0.1, 0.5, 1.0, 3.0)
 
 
 class Connection:
@@ -53,6 +57,18 @@ class Connections:
         self._idle: list[Connection] = []
         self._all: set[Connection] = set()
         self._closed = False
+        self.waiting = 0
+        """Units of work that wait for a connection."""
+        self.acquired = Distribution(ACQUIRE_BOUNDS)
+        """Seconds until they had one."""
+
+    @property
+    def open(self) -> int:
+        return len(self._all)
+
+    @property
+    def idle(self) -> int:
+        return len(self._idle)
 
     async def acquire(self) -> Connection:
         """A connection for one unit of work, to be given to `release` or `discard`.
@@ -61,21 +77,22 @@ class Connections:
         """
         if self._closed:
             raise Lost
+        began = time.monotonic()
+        self.waiting += 1
         try:
             async with asyncio.timeout(self._acquire_timeout):
                 await self._places.acquire()
         except TimeoutError:
             raise Unavailable("busy", retry_after=RETRY_AFTER) from None
+        finally:
+            self.waiting -= 1
         try:
-            while self._idle:
-                connection = self._idle.pop()
-                if not connection.driver.is_closed():
-                    return connection
-                self._drop(connection)
-            return await self._open()
+            connection = await self._take()
         except BaseException:
             self._places.release()
             raise
+        self.acquired.add(time.monotonic() - began)
+        return connection
 
     def release(self, connection: Connection) -> None:
         """Give back a connection that is outside any transaction."""
@@ -113,6 +130,14 @@ class Connections:
             pass
         for connection in list(self._all):
             self._drop(connection)
+
+    async def _take(self) -> Connection:
+        while self._idle:
+            connection = self._idle.pop()
+            if not connection.driver.is_closed():
+                return connection
+            self._drop(connection)
+        return await self._open()
 
     async def _open(self) -> Connection:
         try:

@@ -13,11 +13,14 @@ from typing import Any
 import asyncpg
 
 from chiron.db.external import connect
-from chiron.errors import SetupError
+from chiron.errors import SetupError, Unavailable
+from chiron.server.ports import Database, StatementError, Tx
 
 NAME = re.compile(r"\d{4}_[a-z0-9_]+\.sql")
 LOCK = int.from_bytes(hashlib.sha256(b"chiron migrations").digest()[:8], "big", signed=True)
 """Key of the session advisory lock under which migrations run: two programs that start together take turns."""
+
+APPLIED = "SELECT name, checksum, applied_at FROM schema_migration ORDER BY name"
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +103,27 @@ async def status(dsn: str, *, migrations: Sequence[Migration] | None = None) -> 
     ]
 
 
+async def check(database: Database) -> str | None:
+    """For `ports.Health`: None when the database has what this program needs, else a sentence."""
+
+    async def look(tx: Tx) -> dict[str, tuple[str, datetime]]:
+        rows = await tx.fetch(APPLIED)
+        return {row["name"]: (row["checksum"], row["applied_at"]) for row in rows}
+
+    known = bundled()
+    try:
+        applied = await database.read(look)
+        _compare(known, applied)
+    except (SetupError, Unavailable) as error:
+        return str(error)
+    except StatementError:
+        return "The database has not been migrated."
+    waiting = [migration.name for migration in known if migration.name not in applied]
+    return f"The database has not got {', '.join(waiting)} yet." if waiting else None
+
+
 async def _applied(connection: asyncpg.Connection[Any]) -> dict[str, tuple[str, datetime]]:
-    rows = await connection.fetch("SELECT name, checksum, applied_at FROM schema_migration ORDER BY name")
+    rows = await connection.fetch(APPLIED)
     return {row["name"]: (row["checksum"], row["applied_at"]) for row in rows}
 
 

@@ -131,6 +131,11 @@ class Pool:
             },
         )
 
+    @property
+    def connections(self) -> Connections:
+        """For metrics."""
+        return self._connections
+
     async def start(self) -> None:
         """Open a first connection. Raises `Unavailable`."""
         self._connections.release(await self._connections.acquire())

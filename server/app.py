@@ -11,12 +11,15 @@ import hashlib
 import random
 import socket
 from collections.abc import Callable, Sequence
+from functools import partial
 from uuid import UUID
 
 from chiron import __version__
 from chiron._core import Hub, Limiter, Signer, Tls, Verifier
+from chiron.db import migrate
 from chiron.db.pool import Pool
 from chiron.errors import SetupError, Unavailable
+from chiron.server import metrics
 from chiron.server.chat.api import ChatApi
 from chiron.server.chat.channels import ConversationChannels, PersonalChannels
 from chiron.server.chat.service import Chat
@@ -27,8 +30,11 @@ from chiron.server.edge.tcp import TcpListener
 from chiron.server.extension import Extend, Extension, Services
 from chiron.server.gateway import health, mail_page, openapi
 from chiron.server.gateway.commands import Commands
+from chiron.server.gateway.exposition import Exposition
 from chiron.server.gateway.gateway import Gateway
 from chiron.server.gateway.limits import Limits, Rates
+from chiron.server.gateway.proxies import Proxies
+from chiron.server.gateway.requests import Requests
 from chiron.server.gateway.static import Pages
 from chiron.server.gateway.tokens import Tokens
 from chiron.server.identity.api import IdentityApi
@@ -47,9 +53,11 @@ from chiron.server.platform.clock import SystemClock
 from chiron.server.platform.cursors import SealedCursors
 from chiron.server.platform.ids import UuidV7
 from chiron.server.platform.keys import KeyRing
+from chiron.server.platform.lag import LoopLag
 from chiron.server.platform.mail import DropFolder, Mailer, Sender, Smtp, parse_smtp
 from chiron.server.platform.once import Kept, Sweep
 from chiron.server.ports import ChannelAuthority, Clock, Database, Health, Ids, Rate, Record, Route, Tx
+from chiron.server.realtime.link import LinkLimits
 from chiron.server.realtime.links import Links
 from chiron.server.realtime.publisher import Publisher
 
@@ -58,6 +66,9 @@ LIMITED_KEYS = 65_536
 """Addresses and people whose rate is remembered at a time."""
 THROTTLED_ACCOUNTS = 131_072
 """E-mail addresses whose attempts and mails are remembered at a time."""
+
+METRICS_CONNECTIONS = 16
+"""On their own listener, at a time."""
 
 DATABASE_SECONDS = 60.0
 """How long to wait for a database that recovers: both may have died together."""
@@ -94,6 +105,8 @@ class App:
         buffer = bytearray(RECEIVE_BYTES)
         self._hub = Hub(buffer, limiter=self._limiter)
         self._engine = Engine(self._hub, buffer, on_poisoned=on_poisoned)
+        self._lag = LoopLag()
+        self._proxies = _proxies(config)
         self._tls = Tls(config.tls_chain, config.tls_key, config.keys.tickets) if config.tls_chain else None
         self._extend = extend
         self._extension = Extension()
@@ -104,9 +117,12 @@ class App:
         self._links: Links | None = None
         self._gateway: Gateway | None = None
         self._listener: TcpListener | None = None
+        self._exposition: TcpListener | None = None
 
-    async def start(self, sockets: Sequence[tuple[socket.socket, bool]]) -> None:
-        """Serve on bound sockets, each with whether TLS is spoken there.
+    async def start(
+        self, sockets: Sequence[tuple[socket.socket, bool]], *, metrics_sockets: Sequence[socket.socket] = ()
+    ) -> None:
+        """Serve on bound sockets, each with whether TLS is spoken there, and metrics alone on those for them.
 
         Waits for a database that is starting. Raises Unavailable when it does not come, SetupError for a listener with
         TLS without a certificate.
@@ -114,6 +130,7 @@ class App:
         await self._until_reachable()
         epoch = await _epoch(self._pool)
         self._engine.start()
+        self._lag.start()
         publisher = Publisher(self._hub, self._engine.timers, self._clock)
 
         def login_ended(login: UUID) -> None:
@@ -159,18 +176,22 @@ class App:
             ids=self._ids,
             epoch=epoch,
             rng=random.SystemRandom(),
+            limits=_link_limits(self._config.settings.limits),
         )
-        checks = Health(
+        ready = Health(
             {
-                "database": self._pool.check,
+                "database": health.remembered(self._pool.check, self._clock),
+                "migrations": health.remembered(partial(migrate.check, self._pool), self._clock),
                 "committer": self._chat.check,
                 "revocations": self._revocations.check,
                 "server": self._is_draining,
             }
         )
-        routes = [*identity_api.routes(), *api.routes(), *health.routes(checks)]
+        live = Health({"loop": self._lag.check})
+        routes = [*identity_api.routes(), *api.routes(), *health.routes(live, ready)]
         routes += self._extension.routes
         pages = Pages()
+        requests = Requests()
         self._gateway = Gateway(
             [*routes, *openapi.routes(routes, pages, __version__), *self._mail_page()],
             verifier=self._tokens,
@@ -179,12 +200,17 @@ class App:
             origins=self._config.settings.origins,
             pages=pages,
             replays=Kept(self._pool),
+            observers=[requests],
         )
-        self._listener = TcpListener(self._engine, self._gateway, WebSocketService(self._links))
+        self._listener = TcpListener(self._engine, self._gateway, WebSocketService(self._links), proxies=self._proxies)
         for sock, secure in sockets:
             if secure and self._tls is None:
                 raise SetupError("a listener with TLS needs a certificate")
-            await self._listener.listen(sock, self._tls if secure else None)
+            announced = self._config.settings.proxy_protocol and not secure
+            await self._listener.listen(sock, self._tls if secure else None, announced=announced)
+        self._exposition = self._expose(requests, self._gateway, self._links, self._chat)
+        for sock in metrics_sockets:
+            await self._exposition.listen(sock)
 
     def reload(self, config: WorkerConfig) -> None:
         """Follow what may change while it serves: certificate, keys, and the settings whose trait says `reload`.
@@ -206,11 +232,14 @@ class App:
         assert self._listener is not None
         assert self._links is not None
         assert self._gateway is not None
+        assert self._exposition is not None
         self._listener.stop_accepting()
+        self._exposition.stop_accepting()
         self._gateway.drain()
         window = RECONNECT_WINDOW * (1 + len(self._links) / 1000)
         await self._links.drain(window=window, grace=seconds / 2)
         await self._listener.drain(seconds / 2)
+        await self._exposition.drain(0.0)
 
     async def stop(self) -> None:
         """Give up what is left; what was accepted by the committer is still written."""
@@ -224,6 +253,7 @@ class App:
             await self._expiry.stop()
         if self._revocations is not None:
             await self._revocations.stop()
+        self._lag.stop()
         self._engine.stop()
         self._passwords.close()
         await self._pool.stop()
@@ -238,6 +268,22 @@ class App:
                 if self._clock.monotonic() > deadline:
                     raise
             await asyncio.sleep(0.1)
+
+    def _expose(self, requests: Requests, gateway: Gateway, links: Links, chat: Chat) -> TcpListener:
+        parts = metrics.Parts(
+            engine=self._engine,
+            gateway=gateway,
+            requests=requests,
+            limits=self._limits,
+            links=links,
+            chat=chat,
+            pool=self._pool,
+            passwords=self._passwords,
+            mailer=self._mailer,
+            lag=self._lag,
+        )
+        exposition = Exposition(metrics.registry(parts, __version__), self._clock)
+        return TcpListener(self._engine, exposition, max_connections=METRICS_CONNECTIONS)
 
     def _make_mailer(self) -> tuple[DropFolder | None, Mailer]:
         """The drop folder, where mail goes there."""
@@ -307,6 +353,18 @@ def build(
     """
     clock = clock or SystemClock()
     return App(config, clock, ids or UuidV7(clock), extend, on_poisoned)
+
+
+def _proxies(config: WorkerConfig) -> Proxies:
+    try:
+        return Proxies(config.settings.trusted_proxies)
+    except ValueError as error:
+        raise SetupError(f"The trusted proxies cannot be used: {error}") from error
+
+
+def _link_limits(limits: LimitSettings) -> LinkLimits:
+    """A person has one limit, whichever way the requests come."""
+    return LinkLimits(rate=limits.person_per_second, burst=limits.person_burst)
 
 
 def _rates(settings: LimitSettings) -> Rates:

@@ -6,12 +6,15 @@ routes, commands and channel authorities. `app.py` is the one place where they m
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, Protocol, TypeVar
 from uuid import UUID
+
+import msgspec
 
 from chiron.errors import ChironError
 
@@ -224,8 +227,8 @@ class Route:
     """`path` has typed places: `/v1/conversations/{conversation:uuid}/messages`; types are `uuid`, `int`, `str`.
 
     `body` and `query` are `msgspec` types; the handler returns a `msgspec` type, None (204) or a `Response`.
-    `cost` weighs the request in the limits; `limit` is a limit of its own besides the common ones: of each person, or of
-    each address where the rule lets anybody in.
+    `cost` weighs the request in the limits; what costs 0 and lets anybody in is not limited at all. `limit` is a limit
+    of its own besides the common ones: of each person, or of each address where the rule lets anybody in.
 
     `once` says what becomes of an `Idempotency-Key`: `kept`, the handler's unit of work keeps the outcome under
     `Call.once`; `needless`, a repeat does no harm by itself; `refused`, a client that relies on it must learn that it
@@ -306,8 +309,7 @@ class Proxies(Protocol):
 # --- channels and publishing ------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(msgspec.Struct, frozen=True, gc=False):
     """One row of a channel's log."""
 
     number: int
@@ -358,8 +360,7 @@ class Run:
         self.failed = False
 
 
-@dataclass(frozen=True, slots=True)
-class Draft:
+class Draft(msgspec.Struct, frozen=True, gc=False):
     """A publish, not yet decided."""
 
     principal: Principal
@@ -373,8 +374,7 @@ class Draft:
     run: Run | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Ack:
+class Ack(msgspec.Struct, frozen=True, gc=False):
     message: UUID
     offset: int
     ordinal: int
@@ -552,9 +552,28 @@ class TokenVerifier(Protocol):
         ...
 
 
+class Distribution:
+    """How measured values are spread: what a histogram of `/metrics` is made of. Cheap enough for every request.
+
+    Parts measure into one of their own, on the loop's thread; whoever shows it reads it.
+    """
+
+    __slots__ = ("bounds", "counts", "total")
+
+    def __init__(self, bounds: Sequence[float]) -> None:
+        """`bounds`: ascending; each is the largest value of its bucket, and one bucket more takes the rest."""
+        self.bounds = tuple(bounds)
+        self.counts = [0] * (len(self.bounds) + 1)
+        self.total = 0.0
+
+    def add(self, value: float) -> None:
+        self.counts[bisect_left(self.bounds, value)] += 1
+        self.total += value
+
+
 @dataclass(frozen=True, slots=True)
 class Health:
-    """Parts that `/readyz` asks; each returns None when well, else a sentence."""
+    """Parts that are asked how they are; each returns None when well, else a sentence."""
 
     checks: dict[str, Callable[[], Awaitable[str | None]]] = field(default_factory=dict)
 
@@ -579,6 +598,7 @@ __all__ = [
     "Commands",
     "Cursors",
     "Database",
+    "Distribution",
     "Draft",
     "Gateway",
     "Handler",

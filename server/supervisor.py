@@ -82,8 +82,8 @@ class Serving:
 class _Parts:
     """What a worker stands on."""
 
-    listeners: Sequence[tuple[socket.socket, bool]]
-    """Listening sockets, each with whether TLS is spoken there."""
+    sockets: Sequence[socket.socket]
+    """That listen."""
     postgres: EmbeddedPostgres | None
     config: WorkerConfig
     serving: Serving
@@ -173,6 +173,9 @@ class Supervisor:
         listeners = []
         for host, port, secure in wanted:
             listeners.append((stack.enter_context(await _bind(host, port, self._report)), secure))
+        exposed = self._expose()
+        if exposed is not None:
+            stack.enter_context(exposed)
         postgres, dsn = await self._database(stack)
         for name in await migrate.migrate(dsn):
             self._report(f"Migrated the database: {name}")
@@ -181,12 +184,27 @@ class Supervisor:
             keys=secrets,
             tls_chain=certificate.chain,
             tls_key=certificate.key,
-            listeners=[Listener(sock.fileno(), secure) for sock, secure in listeners],
+            listeners=[
+                *(Listener(sock.fileno(), secure) for sock, secure in listeners),
+                *([] if exposed is None else [Listener(exposed.fileno(), False, metrics=True)]),
+            ],
             settings=settings,
             public_url=settings.public_url or _address(*listeners[-1]),
         )
         first, *second = [_address(sock, secure) for sock, secure in listeners]
-        return _Parts(listeners, postgres, config, Serving(first, second[0] if second else None, authority))
+        sockets = [sock for sock, _ in listeners] + ([] if exposed is None else [exposed])
+        return _Parts(sockets, postgres, config, Serving(first, second[0] if second else None, authority))
+
+    def _expose(self) -> socket.socket | None:
+        """A listening socket for metrics. Nobody must have them: another server of this machine may have their port."""
+        if self._settings.metrics is None:
+            return None
+        host, port = parse_address(self._settings.metrics)
+        try:
+            return _listening(host, port)
+        except OSError as error:
+            self._report(f"Metrics are not served: {host}, port {port}: {_reason(error)}.")
+            return None
 
     async def _database(self, stack: contextlib.AsyncExitStack) -> tuple[EmbeddedPostgres | None, str]:
         if self._settings.database is not None:
@@ -217,7 +235,7 @@ class Supervisor:
         if stopping in done:
             self._report("Stopping: finishing what was begun (Ctrl-C again to stop at once)")
         # As long as one process has them open, clients are let into a queue that nobody will serve.
-        for sock, _ in parts.listeners:
+        for sock in parts.sockets:
             sock.close()
         # The worker's watcher ends when the worker has drained; the others when they are cancelled.
         await asyncio.wait(watchers[:1])
@@ -404,21 +422,29 @@ async def _bind(host: str, port: int, report: Report) -> socket.socket:
     deadline = None
     while True:
         try:
-            if not host and socket.has_dualstack_ipv6():
-                return socket.create_server(("::", port), family=socket.AF_INET6, backlog=BACKLOG, dualstack_ipv6=True)
-            family = socket.AF_INET6 if ":" in host else socket.AF_INET
-            return socket.create_server((host, port), family=family, backlog=BACKLOG)
+            return _listening(host, port)
         except OSError as error:
             if error.errno == errno.EADDRINUSE and deadline is None:
                 deadline = loop.time() + BIND_SECONDS
                 report(f"Port {port} is in use: waiting {BIND_SECONDS:.0f} s for a former server to give it back")
             if deadline is None or loop.time() >= deadline:
-                # `create_server` puts the address behind what the system said.
-                reason = (error.strerror or str(error)).partition(" (while ")[0]
                 raise SetupError(
-                    f"Cannot listen on {host or 'every address'}, port {port}: {reason}.", exit_status=71
+                    f"Cannot listen on {host or 'every address'}, port {port}: {_reason(error)}.", exit_status=71
                 ) from error
         await asyncio.sleep(0.1)
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    """Raises OSError."""
+    if not host and socket.has_dualstack_ipv6():
+        return socket.create_server(("::", port), family=socket.AF_INET6, backlog=BACKLOG, dualstack_ipv6=True)
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    return socket.create_server((host, port), family=family, backlog=BACKLOG)
+
+
+def _reason(error: OSError) -> str:
+    """What the system said; `create_server` puts the address behind it."""
+    return (error.strerror or str(error)).partition(" (while ")[0]
 
 
 def _address(sock: socket.socket, secure: bool) -> str:

@@ -33,7 +33,18 @@ from chiron.errors import ChironError, Refused, Unavailable, Unknown
 from chiron.server.chat import store
 from chiron.server.chat.batch import LOCK_NOT_AVAILABLE, Change, Executed, Outcome, Unit, execute
 from chiron.server.platform import crashpoint
-from chiron.server.ports import Ack, Clock, Database, Publisher, Record, Run, StatementError, Tx, in_transaction
+from chiron.server.ports import (
+    Ack,
+    Clock,
+    Database,
+    Distribution,
+    Publisher,
+    Record,
+    Run,
+    StatementError,
+    Tx,
+    in_transaction,
+)
 
 T = TypeVar("T")
 
@@ -43,6 +54,9 @@ UNSTORABLE = ("22", "23", "54")
 CHANGE_SIZE = 512
 """What a unit with its own SQL counts for in the bound of the queue, in bytes."""
 
+BATCH_BOUNDS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
+COMMIT_BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0)
+
 log = structlog.get_logger(__name__)
 
 
@@ -51,7 +65,7 @@ class Bounds:
     batch_units: int = 512
     batch_changes: int = 16
     """Units with SQL of their own in one batch: each takes several statements, while the others wait."""
-    queue_units: int = 8_192
+    queue_units: int = 16_384
     queue_bytes: int = 32 * 1024 * 1024
     lock_timeout_ms: int = 250
     patience: float = 10.0
@@ -94,6 +108,10 @@ class Committer:
         self._draining = False
         self._broken: Exception | None = None
         self._loop: asyncio.Task[None] | None = None
+        self.batches = Distribution(BATCH_BOUNDS)
+        """Units of each transaction that was committed."""
+        self.commits = Distribution(COMMIT_BOUNDS)
+        """Seconds of each, from its first statement to the answer to COMMIT."""
 
     # --- for services -------------------------------------------------------------------------------------------------
 
@@ -139,6 +157,11 @@ class Committer:
     def waiting(self) -> int:
         """Units that were accepted and not yet answered."""
         return self._units
+
+    @property
+    def aside(self) -> int:
+        """Conversations that wait for a lock which somebody else holds."""
+        return len(self._aside)
 
     # --- the queue ----------------------------------------------------------------------------------------------------
 
@@ -255,12 +278,15 @@ class Committer:
             assert executed is not None, "COMMIT was sent, so the work had ended"
             return executed if await executed.has_landed(tx) else None
 
+        began = self._clock.monotonic()
         try:
             result = await self._database.run(work, landed=landed)
         except Unknown:
             assert executed is not None, "COMMIT was sent, so the work had ended"
             self._doubts.append(executed)
             raise
+        self.batches.add(len(units))
+        self.commits.add(self._clock.monotonic() - began)
         crashpoint.reach("committer.after_commit")
         return result
 

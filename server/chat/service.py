@@ -100,6 +100,11 @@ class Chat:
             database, clock, publisher, self._heads.changed, heard=self._hear if heard is not None else None
         )
 
+    @property
+    def committer(self) -> Committer:
+        """For metrics."""
+        return self._committer
+
     async def start(self) -> None:
         await self._heads.start()
         await self._watermarks.start()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from email.utils import format_datetime
@@ -122,6 +123,11 @@ class Gateway:
         self._observers = observers
         self._draining = False
         self._date = (0, "")
+        self._free = frozenset(route.path for route in routes if route.cost == 0 and not route.rule.signed_in)
+        self.in_flight = 0
+        """Requests that are being answered."""
+        self.refused: Counter[str] = Counter()
+        """Answers that were errors, by code."""
 
     def drain(self) -> None:
         """Admit no more links. Requests are answered until the edge has none."""
@@ -133,6 +139,7 @@ class Gateway:
         """Never raises, but for the cancellation of a GET whose client is gone."""
         exchange = self._begin(request)
         bound = bind_contextvars(**exchange.context.fields())
+        self.in_flight += 1
         try:
             response = self._finish(await self._answer(exchange), exchange)
         except asyncio.CancelledError:
@@ -142,6 +149,7 @@ class Gateway:
             self._ended(exchange, response.status, len(response.body))
             return response
         finally:
+            self.in_flight -= 1
             reset_contextvars(**bound)
 
     def admit(self, request: Request) -> Response | None:
@@ -155,7 +163,7 @@ class Gateway:
             if self._draining:
                 raise Unavailable("draining")
         except ChironError as error:
-            response = self._finish(problem(error, exchange.context.request_id), exchange)
+            response = self._finish(self._problem(error, exchange.context.request_id), exchange)
             self._ended(exchange, response.status, len(response.body))
             return response
         self._ended(exchange, 101, 0)
@@ -164,7 +172,8 @@ class Gateway:
     def refuse(self, error: ChironError, *, address: str) -> Response:
         context = tracing.context(None)
         headers: Sequence[tuple[str, str]] = getattr(error, "headers", ())
-        response = self._complete(problem(error, context.request_id, headers), [("x-request-id", context.request_id)])
+        answer = self._problem(error, context.request_id, headers)
+        response = self._complete(answer, [("x-request-id", context.request_id)])
         self._log.refused(code=error.code, status=response.status, address=address, context=context)
         return response
 
@@ -179,7 +188,7 @@ class Gateway:
             try:
                 return await self._dispatch(exchange)
             except ChironError as error:
-                return problem(error, request_id)
+                return self._problem(error, request_id)
         except asyncio.CancelledError:
             raise
         except Exception as error:
@@ -191,11 +200,12 @@ class Gateway:
                 error=error,
                 context=exchange.context,
             )
-            return problem(Unavailable("internal", incident=incident), request_id)
+            return self._problem(Unavailable("internal", incident=incident), request_id)
 
     async def _dispatch(self, exchange: _Exchange) -> Response:
         request = exchange.request
-        exchange.charge(self._limits.address(request.address, 1.0, exchange.began))
+        if _path(request) not in self._free:
+            exchange.charge(self._limits.address(request.address, 1.0, exchange.began))
         if request.method == "OPTIONS":
             return self._options(exchange)
         try:
@@ -271,6 +281,10 @@ class Gateway:
             who = request.address if principal is None else principal.person
             exchange.charge(self._limits.endpoint(f"{route.method} {route.path}", who, route.limit, now))
         return principal
+
+    def _problem(self, error: ChironError, request_id: str, headers: Sequence[tuple[str, str]] = ()) -> Response:
+        self.refused[error.code] += 1
+        return problem(error, request_id, headers)
 
     # --- every answer ------------------------------------------------------------------------------------------------
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+from collections import Counter
 from collections.abc import Sequence
 from typing import Literal
 
@@ -63,6 +64,8 @@ class Failures:
     def __init__(self, ids: Ids, rng: random.Random) -> None:
         self._ids = ids
         self._rng = rng
+        self.sent: Counter[str] = Counter()
+        """Errors by code."""
 
     def explain(self, error: Exception, *, doing: str, link: int) -> ChironError:
         """An error without a code is a fault of ours: it is logged under an incident that the client is told."""
@@ -74,6 +77,7 @@ class Failures:
 
     def frame(self, id: int | None, error: ChironError, scope: Scope = "command") -> Frame:
         row = error.row
+        self.sent[error.code] += 1
         retry_after_ms = None
         if row.temporary:
             seconds = RETRY_AFTER * 2 ** self._rng.uniform(-1, 1) if error.retry_after is None else error.retry_after

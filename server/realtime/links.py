@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
@@ -109,6 +110,11 @@ class Links:
             Watermark: self._watermark,
         }
         publisher.attend(self)
+
+    @property
+    def failures(self) -> Counter[str]:
+        """Errors that links were sent, by code."""
+        return self._failures.sent
 
     # --- the edge -----------------------------------------------------------------------------------------------------
 

@@ -1,0 +1,44 @@
+"""`/metrics`, for Prometheus: on a listener of its own, which is no way into anything else."""
+
+from __future__ import annotations
+
+from email.utils import format_datetime
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.exposition import choose_encoder
+
+from chiron.errors import ChironError, Refused
+from chiron.server.gateway import tracing
+from chiron.server.gateway.problems import problem
+from chiron.server.ports import Clock, Request, Response
+
+PATH = "/metrics"
+
+
+class Exposition:
+    """`ports.Gateway`: the text format, or OpenMetrics for who accepts it (Prometheus content negotiation)."""
+
+    def __init__(self, registry: CollectorRegistry, clock: Clock) -> None:
+        self._registry = registry
+        self._clock = clock
+
+    async def respond(self, request: Request) -> Response:
+        if request.target.partition("?")[0] != PATH:
+            return self._refuse(Refused("not_found", what="address"))
+        if request.method not in ("GET", "HEAD"):
+            return self._refuse(Refused("method", method=request.method, allowed="GET, HEAD"))
+        encode, media = choose_encoder(request.header("accept") or "")
+        return self._dated(Response(200, encode(self._registry), [("content-type", media)]))
+
+    def admit(self, request: Request) -> Response | None:
+        return self._refuse(Refused("not_found", what="address"))
+
+    def refuse(self, error: ChironError, *, address: str) -> Response:
+        return self._refuse(error)
+
+    def _refuse(self, error: ChironError) -> Response:
+        return self._dated(problem(error, tracing.context(None).request_id))
+
+    def _dated(self, response: Response) -> Response:
+        more = [("cache-control", "no-store"), ("date", format_datetime(self._clock.now(), usegmt=True))]
+        return Response(response.status, response.body, [*response.headers, *more])
