@@ -224,6 +224,8 @@ class App:
         self._keys.replace(config.keys)
         self._verifier.set_keys(self._keys.public_keys())
         self._limits.reload(_rates(config.settings.limits))
+        if self._links is not None:
+            self._links.reload(_link_limits(config.settings.limits))
         self._config = config
 
     async def drain(self, seconds: float) -> None:

@@ -152,6 +152,10 @@ class Links:
 
     # --- the app ------------------------------------------------------------------------------------------------------
 
+    def reload(self, limits: LinkLimits) -> None:
+        """What links that connect from now on may do; how many channels stays as it was."""
+        self._limits = limits
+
     async def drain(self, *, window: float, grace: float) -> None:
         """Close every link resumably, each told to come back at its own time within `window` seconds.
 
