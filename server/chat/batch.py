@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
 from uuid import UUID
 
+import msgspec
 import structlog
 
 from chiron.errors import ChironError, Refused, Unavailable
@@ -64,8 +65,7 @@ class Change(Protocol[T]):
         ...
 
 
-@dataclass(slots=True, eq=False)
-class Unit:
+class Unit(msgspec.Struct, eq=False):
     """Work that waits for the committer: one entry or one change."""
 
     conversation: UUID
@@ -80,8 +80,7 @@ class Unit:
     answered: bool = False
 
 
-@dataclass(slots=True)
-class Outcome:
+class Outcome(msgspec.Struct, eq=False):
     """What the transaction has decided for a unit: a value or an error, and what to publish once it is committed."""
 
     unit: Unit
@@ -112,7 +111,8 @@ class Executed:
     async def has_landed_for_sure(self, tx: Tx) -> bool:
         """The same while the old server process may still be at work: it holds the locks until it has ended."""
         await store.limit_waits(tx, DOUBT_WAIT_MS)
-        await store.lock(tx, {outcome.unit.conversation for outcome in self.outcomes}, wait=True)
+        conversations = {outcome.unit.conversation for outcome in self.outcomes}
+        await store.lock(tx, conversations, wait=True, lock_timeout_ms=DOUBT_WAIT_MS)
         await personal.lock(tx, {person for outcome in self.outcomes for person, _ in outcome.notices}, wait=True)
         return await self.has_landed(tx)
 
@@ -123,8 +123,10 @@ async def execute(tx: Tx, units: Sequence[Unit], *, wait: bool, lock_timeout_ms:
     With `wait`, a lock that is not got in time ends the transaction (StatementError 55P03); without, what is locked by
     somebody else is left out. Any other StatementError is the fault of an entry, and ends the transaction too.
     """
-    await store.limit_waits(tx, lock_timeout_ms)
-    executed = Executed(blocked=await _lock(tx, units, wait))
+    if not all(isinstance(unit.work, store.Entry) for unit in units):
+        # Changes lock people too, also of conversations that do not exist yet.
+        await store.limit_waits(tx, lock_timeout_ms)
+    executed = Executed(blocked=await _lock(tx, units, wait, lock_timeout_ms))
     entries: list[Unit] = []
     for unit in units:
         if unit.conversation in executed.blocked:
@@ -140,10 +142,10 @@ async def execute(tx: Tx, units: Sequence[Unit], *, wait: bool, lock_timeout_ms:
     return executed
 
 
-async def _lock(tx: Tx, units: Sequence[Unit], wait: bool) -> set[UUID]:
+async def _lock(tx: Tx, units: Sequence[Unit], wait: bool, lock_timeout_ms: int) -> set[UUID]:
     """The conversations whose units must not be run now, because not every lock that they need was got."""
     wanted = {unit.conversation for unit in units}
-    missing = wanted - await store.lock(tx, wanted, wait=wait)
+    missing = wanted - await store.lock(tx, wanted, wait=wait, lock_timeout_ms=lock_timeout_ms)
     blocked = set() if wait or not missing else await store.existing(tx, missing)
 
     people = {unit.conversation: set[UUID]() for unit in units}

@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal, NamedTuple
 from uuid import UUID
 
@@ -40,6 +41,10 @@ ENVELOPE_BYTES = 320
 log = structlog.get_logger(__name__)
 
 
+NAMES = 4096
+"""Channels whose names are kept parsed: every publish says one."""
+
+
 class Channel(NamedTuple):
     """`person:<id>` or `conv:<id>`."""
 
@@ -50,6 +55,7 @@ class Channel(NamedTuple):
         return f"{self.kind}:{self.target}"
 
     @classmethod
+    @lru_cache(maxsize=NAMES)
     def parse(cls, text: str) -> Channel:
         """Raises Refused invalid."""
         kind, _, target = text.partition(":")

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from uuid import UUID
 
 import pytest
+from msgspec.structs import replace
 from town import CLOCK, IDS, Office, Recorder, text_entry, ulid
 
 from chiron.errors import ChironError, Refused, Unavailable
