@@ -21,7 +21,8 @@ T = TypeVar("T")
 
 DataDir = Annotated[
     Optional[Path],  # noqa: UP045 - typer reads it so on Python 3.11
-    typer.Option(help="Folder of everything that must be kept.", show_default="the user's data folder"),
+    # Whoever may not read it is told so by what needs it, and `doctor` says how to mend it.
+    typer.Option(help="Folder of everything that must be kept.", show_default="the user's data folder", readable=False),
 ]
 Database = Annotated[
     Optional[str],  # noqa: UP045

@@ -58,6 +58,15 @@ async def _embedded(subject: Subject) -> Found:
     cluster = Cluster(home / "cluster")
     if not cluster.folder.exists():
         return "none yet: made at the first start", []
+    if os.geteuid() not in (0, cluster.folder.stat().st_uid):
+        # Not to be taken for a damage: nothing of it can be seen.
+        place = shlex.quote(str(subject.folder))
+        return "of another user", [
+            problem(
+                f"User {os.geteuid()} may not look into {cluster.folder}.",
+                f"sudo -u '#{subject.folder.stat().st_uid}' chiron doctor --data-dir {place}   (as the folder's owner)",
+            )
+        ]
     restore = f"cp -a BACKUP {shlex.quote(str(home))}"
     try:
         version = cluster.major_version()
@@ -69,14 +78,6 @@ async def _embedded(subject: Subject) -> Found:
             problem(
                 f"{cluster.folder} was made by PostgreSQL {version}, and this is PostgreSQL {MAJOR}.",
                 f"pg_upgrade --old-datadir {shlex.quote(str(cluster.folder))} --new-datadir …",
-            )
-        ]
-    owner = cluster.folder.stat().st_uid
-    if os.geteuid() not in (0, owner):
-        return f"version {version}, of user {owner}", [
-            problem(
-                f"{cluster.folder} belongs to user {owner}, and this is user {os.geteuid()}.",
-                f"sudo -u '#{owner}' chiron doctor",
             )
         ]
     pid = cluster.postmaster()

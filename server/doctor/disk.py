@@ -209,6 +209,9 @@ def _keys(subject: Subject) -> list[Fault]:
         return [problem(f"{file} holds the keys of this server, and others may read it.", f"chmod 600 {path}")]
     try:
         msgspec.json.decode(file.read_bytes(), type=Keys)
+    except PermissionError:
+        me, owner = _user(os.geteuid()), _user(file.stat().st_uid)
+        return [problem(f"User {me} may not read {file}.", f"sudo -u {owner} chiron …   (run everything as its owner)")]
     except (OSError, msgspec.MsgspecError) as error:
         return [
             problem(

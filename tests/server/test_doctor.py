@@ -41,6 +41,7 @@ from chiron.server.doctor import (
     network,
     programs,
 )
+from chiron.server.doctor import database as postgresql
 from chiron.server.doctor.findings import Found
 from chiron.server.edge import certificates
 from chiron.server.platform import keys
@@ -326,22 +327,29 @@ def test_a_port_that_needs_a_right_is_explained(tmp_path: Path) -> None:
     if first <= 80:
         pytest.skip("every user may listen on port 80 here")
     settings = Settings(data_dir=tmp_path, port=80, host="127.0.0.1", plain=None, metrics=None)
+    ((sentence, *mend),) = as_nobody(lambda: network.ports(Subject(settings)))
+    assert "need a right" in sentence
+    assert any("CAP_NET_BIND_SERVICE" in line for line in mend)
+
+
+def as_nobody(look: Callable[[], Found]) -> list[list[str]]:
+    """The faults, as sentence and mends, that a process without root's rights finds."""
     receiver, sender = os.pipe()
     child = os.fork()
-    if child == 0:  # without root's rights
+    if child == 0:
         try:
+            os.setgroups([])
             os.setgid(65534)
             os.setuid(65534)
-            _, faults = network.ports(Subject(settings))
+            faults = look()[1]
             os.write(sender, json.dumps([[fault.sentence, *fault.mend] for fault in faults]).encode())
         finally:
             os._exit(0)
     os.waitpid(child, 0)
     os.close(sender)
     with os.fdopen(receiver, "rb") as said:
-        ((sentence, *mend),) = json.loads(said.read())
-    assert "need a right" in sentence
-    assert any("CAP_NET_BIND_SERVICE" in line for line in mend)
+        faults_found: list[list[str]] = json.loads(said.read())
+    return faults_found
 
 
 # --- certificate ------------------------------------------------------------------------------------------------------
@@ -637,6 +645,26 @@ def test_a_folder_of_somebody_else_is_named_with_its_owner(tmp_path: Path) -> No
     fault = only(disk.folder(Subject(Settings(data_dir=place, database="postgresql://x/y"))))
     assert "belongs to nobody, and this is root" in fault.sentence
     assert fault.mend[1].startswith(f"chown root {place}")
+
+
+@root
+def test_what_may_not_be_read_is_not_taken_for_damaged(short_tmp: Path) -> None:
+    place = short_tmp / "data"
+    (place / "postgresql" / "cluster").mkdir(parents=True)
+    (place / "postgresql" / "cluster" / "PG_VERSION").write_text("18\n")
+    (place / "postgresql" / "cluster").chmod(0o700)
+    keys.write(place / "keys.json", keys.generate())
+    place.chmod(0o711)
+    subject = Subject(Settings(data_dir=place))
+    folder = as_nobody(lambda: disk.folder(subject))
+    assert [
+        f"User nobody may not read {place}/keys.json.",
+        "sudo -u root chiron …   (run everything as its owner)",
+    ] in folder
+    ((sentence, mend),) = as_nobody(lambda: asyncio.run(postgresql.database(subject)))
+    assert "may not look into" in sentence
+    assert mend.startswith("sudo -u '#0' chiron doctor")
+    assert "BACKUP" not in str(folder)
 
 
 @root
