@@ -5,18 +5,23 @@ from __future__ import annotations
 import asyncio
 import itertools
 import os
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 from uuid import UUID
 
+import httpx
 import pytest
 from database import MigratedDatabase
 from playwright.async_api import Browser, Response, async_playwright, expect
-from resident import Residence, residence
 
+from chiron.server import app
+from chiron.server.config import Settings, WorkerConfig
+from chiron.server.platform import keys
 from chiron.server.platform.mail import DropFolder, Letter, Sender
 
 AXE = Path(__file__).parents[2] / "web" / "node_modules" / "axe-core" / "axe.min.js"
@@ -25,10 +30,37 @@ REBOUND = "rebound.example"
 pytestmark = pytest.mark.e2e
 
 
+@dataclass(frozen=True)
+class Home:
+    """A server that keeps its mails, with nothing set."""
+
+    address: str
+    folder: DropFolder
+
+    async def keep(self) -> str:
+        """Keep a mail, and see that it is shown; its link."""
+        link = f"{self.address}/#/verify/TOKEN-3141"
+        text = f"Hello Ada,\n\n{link}\n\nBye\n"
+        await self.folder.send(Letter(UUID(int=1), "ada@example.org", "Please verify", text, datetime.now(UTC)))
+        async with httpx.AsyncClient(trust_env=False) as http:
+            assert link in (await http.get(f"{self.address}/mail")).text
+        return link
+
+
 @pytest.fixture
-async def home(database: MigratedDatabase, tmp_path: Path) -> AsyncIterator[Residence]:
-    async with residence(database.dsn, tmp_path) as home:
-        yield home
+async def home(database: MigratedDatabase, tmp_path: Path) -> AsyncIterator[Home]:
+    settings = Settings(data_dir=tmp_path)
+    server = app.build(
+        WorkerConfig(database=database.dsn, keys=keys.generate(), tls_chain=b"", tls_key=b"", settings=settings)
+    )
+    sock = socket.create_server(("127.0.0.1", 0))
+    await server.start([(sock, False)])
+    folder = DropFolder(tmp_path / "mail", Sender("chiron@localhost"))
+    try:
+        yield Home(f"http://127.0.0.1:{sock.getsockname()[1]}", folder)
+    finally:
+        await server.drain(2.0)
+        await server.stop()
 
 
 @pytest.fixture
@@ -48,25 +80,14 @@ async def browser() -> AsyncIterator[Browser]:
         await chromium.close()
 
 
-async def keep(home: Residence, folder: Path) -> str:
-    """Keep a mail; its link."""
-    link = f"{home.address}/#/verify/TOKEN-3141"
-    text = f"Hello Ada,\n\n{link}\n\nBye\n"
-    letter = Letter(UUID(int=1), "ada@example.org", "Please verify", text, datetime.now(UTC))
-    await DropFolder(folder, Sender("chiron@localhost")).send(letter)
-    return link
-
-
-async def test_it_can_be_used_by_everybody_and_complains_of_nothing(
-    browser: Browser, home: Residence, tmp_path: Path
-) -> None:
+async def test_it_can_be_used_by_everybody_and_complains_of_nothing(browser: Browser, home: Home) -> None:
     complaints: list[str] = []
     page = await browser.new_page()
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.on("console", lambda message: complaints.append(message.text))
     await page.goto(f"{home.address}/mail")
     await expect(page.get_by_text("Nothing yet")).to_be_visible()
-    await keep(home, tmp_path / "mail")
+    await home.keep()
     await page.get_by_role("link", name="Refresh").click()
     await expect(page.get_by_role("article", name="Please verify")).to_be_visible()
     await page.evaluate(await asyncio.to_thread(AXE.read_text))
@@ -80,10 +101,8 @@ async def test_it_can_be_used_by_everybody_and_complains_of_nothing(
     assert complaints == []
 
 
-async def test_it_works_without_scripts_and_its_links_lead_to_the_page(
-    browser: Browser, home: Residence, tmp_path: Path
-) -> None:
-    link = await keep(home, tmp_path / "mail")
+async def test_it_works_without_scripts_and_its_links_lead_to_the_page(browser: Browser, home: Home) -> None:
+    link = await home.keep()
     page = await (await browser.new_context(java_script_enabled=False)).new_page()
     await page.goto(f"{home.address}/mail")
     await page.get_by_role("link", name="As it was sent").click()
@@ -129,10 +148,8 @@ window.loot = Promise.all([
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", REBOUND])
-async def test_no_foreign_page_reads_embeds_or_opens_it(
-    browser: Browser, home: Residence, tmp_path: Path, host: str
-) -> None:
-    await keep(home, tmp_path / "mail")
+async def test_no_foreign_page_reads_embeds_or_opens_it(browser: Browser, home: Home, host: str) -> None:
+    await home.keep()
     seen: list[Response] = []
     async with foreign_site(EVIL.format(target=home.address)) as port:
         page = await browser.new_page()
@@ -149,11 +166,9 @@ async def test_no_foreign_page_reads_embeds_or_opens_it(
     assert {response.status for response in seen} <= {403, 404}
 
 
-async def test_a_name_that_turned_into_this_machine_shows_nothing(
-    browser: Browser, home: Residence, tmp_path: Path
-) -> None:
+async def test_a_name_that_turned_into_this_machine_shows_nothing(browser: Browser, home: Home) -> None:
     """DNS rebinding: the page and what it fetches are of one origin, and that origin is this server."""
-    await keep(home, tmp_path / "mail")
+    await home.keep()
     page = await browser.new_page()
     rebound = home.address.replace("127.0.0.1", REBOUND)
     await page.goto(f"{rebound}/")
