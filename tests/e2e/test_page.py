@@ -11,47 +11,25 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.async_api import Browser, Page, async_playwright, expect
+from browsing import PATIENCE, NewPage, chromium, people
+from playwright.async_api import Browser, Page, expect
 
 from chiron.client import Api
 
 PASSWORD = "correct horse battery"
-PATIENCE = 30_000
-"""Milliseconds for the page to show something."""
-
-NewPage = Callable[..., Awaitable[Page]]
 Account = Callable[[str], Awaitable[Api]]
 
 
 @pytest.fixture
 async def browser() -> AsyncIterator[Browser]:
-    async with async_playwright() as playwright:
-        chromium = await playwright.chromium.launch(
-            executable_path=os.environ.get("CHROMIUM", "/usr/bin/chromium"),
-            args=["--no-sandbox", "--disable-quic", "--disable-background-networking", "--disable-sync"],
-        )
-        yield chromium
-        await chromium.close()
+    async with chromium() as browser:
+        yield browser
 
 
 @pytest.fixture
 async def new_page(server: Any, browser: Browser) -> AsyncIterator[NewPage]:
-    """Makes pages of separate people; afterwards none of them has logged an error of its own making."""
-    complaints: list[str] = []
-
-    async def make(address: str = "", **options: Any) -> Page:
-        context = await browser.new_context(**options)
-        page = await context.new_page()
-        page.set_default_timeout(PATIENCE)
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
-        await page.goto(address or server.address)
-        return page
-
-    yield make
-    # What the browser itself says of refused requests and lost connections is no error of the page.
-    network = re.compile(r"Failed to load resource|WebSocket connection to .* failed")
-    assert [text for text in complaints if not network.search(text)] == []
+    async with people(browser, server.address) as make:
+        yield make
 
 
 async def sign_up(page: Page, name: str) -> None:

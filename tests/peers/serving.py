@@ -23,10 +23,15 @@ DEADLINE = 60.0
 
 
 class Server:
-    """`chiron serve` on `folder / "data"`. `folder` may have been another server's before."""
+    """`chiron serve` on `folder / "data"`. `folder` may have been another server's before.
+
+    Accounts need no verification, unless `settings` (environment variables) say so; and metrics are not served, since
+    many servers run at a time.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.settings = {"CHIRON_METRICS": "off", "CHIRON_IDENTITY_VERIFICATION": "off"}
         self.data = folder / "data"
         self.plain, self.secure = _free_port(), _free_port()
         self.address = f"http://127.0.0.1:{self.plain}"
@@ -39,6 +44,7 @@ class Server:
     async def start(self, *options: str, crash_at: str = "", wait: bool = True) -> None:
         """Start the command, with `options` after those that every server gets, and wait until it serves."""
         environment = {name: value for name, value in os.environ.items() if not name.startswith("CHIRON_")}
+        environment |= self.settings
         if crash_at:
             environment["CHIRON_CRASH_AT"] = crash_at
         with self.log.open("ab") as log:

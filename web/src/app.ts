@@ -103,8 +103,10 @@ export class App implements ChatListener {
   start(): void {
     this.session.onChange = (person, reason) => this.personChanged(person, reason);
     // The link knows who is verified by its token, so it is opened anew.
-    this.session.onUpdate = (person) =>
-      person.verified === this.chat?.state.me.verified ? this.schedule() : this.personChanged(person, null);
+    this.session.onUpdate = (person) => {
+      if (person.verified === this.chat?.state.me.verified) this.chat.know(person);
+      else this.personChanged(person, null);
+    };
     window.addEventListener("storage", (event) => this.session.storageChanged(event.key));
     window.addEventListener("hashchange", () => this.navigated());
     window.addEventListener("online", () => this.chat?.wake());

@@ -109,6 +109,11 @@ export class Chat implements LinkListener, OutboxListener {
     void this.adopt();
   }
 
+  /** The account has changed: its name, perhaps. */
+  know(me: Me): void {
+    this.dispatch({ type: "me", me });
+  }
+
   retryNow(): void {
     this.link.retry();
   }

@@ -63,6 +63,7 @@ export interface State {
 }
 
 export type Action =
+  | { readonly type: "me"; readonly me: Me }
   | { readonly type: "listed"; readonly items: readonly Conversation[]; readonly complete: boolean }
   | { readonly type: "conversation"; readonly info: Conversation }
   | { readonly type: "head"; readonly head: Head }
@@ -100,6 +101,8 @@ export function initialState(me: Me): State {
 
 export function reduce(state: State, action: Action): State {
   switch (action.type) {
+    case "me":
+      return { ...state, me: action.me, names: named(state.names, [action.me]) };
     case "listed":
       return listed(state, action.items, action.complete);
     case "conversation":

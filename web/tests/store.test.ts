@@ -280,3 +280,8 @@ describe("the list", () => {
     }
   });
 });
+
+test("a new name of one's own is known everywhere", () => {
+  const state = after({ type: "me", me: { ...ME, name: "Thea Again" } });
+  expect([state.me.name, state.names.get(ME.person)]).toEqual(["Thea Again", "Thea Again"]);
+});

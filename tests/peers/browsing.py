@@ -1,0 +1,59 @@
+"""Chromium, what it complains of, and what axe finds."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+from playwright.async_api import Browser, Page, async_playwright
+
+PATIENCE = 30_000
+"""Milliseconds for the page to show something."""
+
+AXE = Path(__file__).parents[2] / "web" / "node_modules" / "axe-core" / "axe.min.js"
+
+NewPage = Callable[..., Awaitable[Page]]
+
+NETWORK = re.compile(r"Failed to load resource|WebSocket connection to .* failed")
+"""What the browser itself says of refused requests and lost connections is no error of the page."""
+
+
+@contextlib.asynccontextmanager
+async def chromium() -> AsyncIterator[Browser]:
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(
+            executable_path=os.environ.get("CHROMIUM", "/usr/bin/chromium"),
+            args=["--no-sandbox", "--disable-quic", "--disable-background-networking", "--disable-sync"],
+        )
+        yield browser
+        await browser.close()
+
+
+@contextlib.asynccontextmanager
+async def people(browser: Browser, address: str) -> AsyncIterator[NewPage]:
+    """Makes pages of separate people; afterwards none of them has logged an error of its own making."""
+    complaints: list[str] = []
+
+    async def make(at: str = "", **options: Any) -> Page:
+        context = await browser.new_context(**options)
+        page = await context.new_page()
+        page.set_default_timeout(PATIENCE)
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+        await page.goto(at or address)
+        return page
+
+    yield make
+    assert [text for text in complaints if not NETWORK.search(text)] == []
+
+
+async def violations(page: Page) -> list[str]:
+    """What axe-core finds against WCAG 2.2 A and AA and its best practices: rule, and where."""
+    if not await page.evaluate("typeof axe !== 'undefined'"):
+        await page.evaluate(AXE.read_text())
+    found: list[dict[str, Any]] = await page.evaluate("axe.run().then(({violations}) => violations)")
+    return [f"{one['id']}: {node['html'][:160]}" for one in found for node in one["nodes"]]
