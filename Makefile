@@ -9,7 +9,7 @@ export PYTHONDONTWRITEBYTECODE := 1
 RUST_SOURCES := Cargo.toml Cargo.lock core_rs/Cargo.toml core_rs/build.rs $(shell find core_rs/src -name '*.rs')
 WEB_SOURCES := $(shell find web -type f -not -path '*/node_modules/*' 2>/dev/null)
 
-.PHONY: help setup run test wheel lint docs format lock clean web run-packages test-packages
+.PHONY: help setup run test bench wheel lint docs format lock clean web run-packages test-packages
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | sort | expand -t 20
@@ -24,6 +24,9 @@ test: test-packages setup web ## every test
 	cd web && npm test --silent
 	$(BIN)/pytest
 
+bench: run-packages setup ## measure everything: some ten minutes on a machine that does nothing else
+	$(BIN)/python -m bench all --json target/bench.json --plot target/bench.svg
+
 wheel: setup web ## the wheel to install elsewhere, in dist/
 	$(BIN)/maturin build --release --locked --out dist
 
@@ -32,6 +35,7 @@ lint: setup web/node_modules/.installed ## every static check
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy -p chiron
 	$(BIN)/mypy tests
+	$(BIN)/mypy bench
 	$(BIN)/lint-imports
 	$(BIN)/python -m mypy.stubtest chiron._core
 	cargo fmt --all --check

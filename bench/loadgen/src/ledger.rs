@@ -21,16 +21,19 @@ impl Ledger {
         Self { next: head + 1, own: BTreeSet::new(), missing: BTreeSet::new(), repeated: 0, disordered: 0 }
     }
 
-    pub(crate) fn delivered(&mut self, offset: u64) {
+    /// Whether it had not come before.
+    pub(crate) fn delivered(&mut self, offset: u64) -> bool {
         if offset < self.next {
-            if self.missing.remove(&offset) {
+            let late = self.missing.remove(&offset);
+            if late {
                 self.disordered += 1;
             } else {
                 self.repeated += 1;
             }
-            return;
+            return late;
         }
-        if self.own.remove(&offset) {
+        let repeated = self.own.remove(&offset);
+        if repeated {
             self.repeated += 1;
         }
         for passed in self.next..offset {
@@ -39,6 +42,7 @@ impl Ledger {
             }
         }
         self.next = offset + 1;
+        !repeated
     }
 
     /// A publish of this link was acknowledged.

@@ -234,8 +234,9 @@ impl Link {
         let Some(one) = self.attached.iter_mut().find(|one| one.number == number) else {
             return tally.trouble("delivery of another channel");
         };
-        one.ledger.delivered(offset);
-        tally.deliveries += 1;
+        if one.ledger.delivered(offset) {
+            tally.deliveries += 1;
+        }
         if self.index % SAMPLED == 0 {
             if let Some(stamp) = stamp(text) {
                 tally.delivered((now - self.zero).saturating_sub(stamp));

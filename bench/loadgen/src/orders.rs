@@ -90,6 +90,7 @@ pub(crate) struct Report {
     pub(crate) refused: u64,
     /// Publishes refused for good.
     pub(crate) failed: u64,
+    /// Without repeats.
     pub(crate) deliveries: u64,
     pub(crate) expected: u64,
     /// Offsets that a link did not get, and acked offsets that are missing in a channel's row of them.

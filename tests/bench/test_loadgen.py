@@ -1,0 +1,183 @@
+"""What the load generator says of a server that loses, repeats and disorders: the server is scripted."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from scripted import Peer, Realtime
+
+ROOT = Path(__file__).resolve().parents[2]
+CHANNEL = "conv:0193a000-0000-7000-8000-000000000001"
+NUMBER = 9
+
+
+class Generator:
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self._process = process
+
+    async def order(self, do: str, **members: Any) -> dict[str, Any]:
+        """The last answer to an order."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(json.dumps({"do": do, **members}).encode() + b"\n")
+        async with asyncio.timeout(60):
+            answer: dict[str, Any] = json.loads(await self._process.stdout.readline())
+        return answer
+
+    async def open(self, realtime: Realtime, links: int) -> list[Peer]:
+        """The server's ends of links that have attached `CHANNEL`, whose head is 40."""
+        address = f"127.0.0.1:{realtime.port}"
+        wanted = [{"token": f"token {number}", "channels": [CHANNEL], "attach": True} for number in range(links)]
+        opening = asyncio.create_task(self.order("open", group="links", address=address, links=wanted, at_once=1))
+        peers = []
+        for number in range(links):
+            peer = await realtime.link()
+            assert (await peer.welcome())["token"] == f"token {number}"
+            attach = await peer.receive("attach")
+            assert attach["channel"] == CHANNEL
+            await peer.send(
+                "attached",
+                id=attach["id"],
+                channel=CHANNEL,
+                number=NUMBER,
+                gen=1,
+                outcome="complete",
+                epoch="e",
+                head=40,
+            )
+            peers.append(peer)
+        assert (await opening)["at"] == "done"
+        return peers
+
+    async def fan_out(self, messages: int, patience: float) -> dict[str, Any]:
+        return await self.order(
+            "fanout",
+            group="links",
+            channel=0,
+            messages=messages,
+            burst=1,
+            per_second=1000.0,
+            text_bytes=128,
+            patience=patience,
+        )
+
+
+@pytest.fixture(scope="module")
+async def program() -> str:
+    """The generator, built as `cargo test` builds it."""
+    process = await asyncio.create_subprocess_exec(
+        *("cargo", "build", "--quiet", "--locked", "--package", "chiron-loadgen", "--message-format=json"),
+        cwd=ROOT,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    out, _ = await process.communicate()
+    assert process.returncode == 0
+    found = [message["executable"] for line in out.splitlines() if (message := json.loads(line)).get("executable")]
+    return str(found[0])
+
+
+@pytest.fixture
+async def generator(program: str) -> AsyncIterator[Generator]:
+    process = await asyncio.create_subprocess_exec(
+        program, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
+    )
+    yield Generator(process)
+    process.kill()
+    await process.wait()
+
+
+@pytest.fixture
+async def realtime() -> AsyncIterator[Realtime]:
+    server = Realtime()
+    await server.open()
+    yield server
+    await server.close()
+
+
+async def deliver(peer: Peer, offset: int, publish: dict[str, Any]) -> None:
+    await peer.send("delivery", number=NUMBER, offset=offset, kind="text", body=publish["body"])
+
+
+async def test_a_server_without_fault_is_given_none(generator: Generator, realtime: Realtime) -> None:
+    author, reader = await generator.open(realtime, 2)
+    running = asyncio.create_task(generator.fan_out(2, patience=20))
+    first, second = await author.receive("publish"), await reader.receive("publish")
+    assert first["channel"] == CHANNEL
+    assert len(first["body"]["text"]) == 128
+    await deliver(author, 42, second)
+    await deliver(reader, 41, first)
+    await author.ack(first, 41)
+    await reader.ack(second, 42)
+    report = await running
+    assert (report["at"], report["acked"], report["deliveries"], report["expected"]) == ("done", 2, 2, 2)
+    assert (report["lost"], report["repeated"], report["disordered"], report["troubles"]) == (0, 0, 0, {})
+    assert report["delivery_ms"]["max"] > 0
+    assert json.loads(report["sample"])["offset"] == 42
+
+
+async def test_a_gap_is_a_loss(generator: Generator, realtime: Realtime) -> None:
+    author, reader = await generator.open(realtime, 2)
+    running = asyncio.create_task(generator.fan_out(2, patience=1.0))
+    first = await author.receive("publish")
+    await author.ack(first, 41)
+    second = await reader.receive("publish")
+    await reader.ack(second, 42)
+    await deliver(author, 42, second)
+    # Offset 41 never comes to the reader, whose own 42 stands behind it.
+    report = await running
+    assert (report["acked"], report["deliveries"], report["expected"]) == (2, 1, 2)
+    assert (report["lost"], report["repeated"], report["disordered"]) == (1, 0, 0)
+
+
+async def test_an_offset_that_no_publish_got_is_a_loss(generator: Generator, realtime: Realtime) -> None:
+    author, reader = await generator.open(realtime, 2)
+    running = asyncio.create_task(generator.fan_out(2, patience=20))
+    first = await author.receive("publish")
+    await author.ack(first, 41)
+    await deliver(reader, 41, first)
+    second = await reader.receive("publish")
+    await deliver(author, 43, second)
+    await reader.ack(second, 43)
+    report = await running
+    # Once for the row of acks, and for each of two links that were told nothing of 42.
+    assert (report["lost"], report["repeated"], report["disordered"]) == (3, 0, 0)
+
+
+async def test_repeats_and_disorder_are_counted(generator: Generator, realtime: Realtime) -> None:
+    author, reader = await generator.open(realtime, 2)
+    running = asyncio.create_task(generator.fan_out(4, patience=1.0))
+    publishes = [
+        await author.receive("publish"),
+        await reader.receive("publish"),
+        await author.receive("publish"),
+        await reader.receive("publish"),
+    ]
+    for peer, publish, offset in zip((author, reader, author, reader), publishes, (41, 42, 43, 44), strict=True):
+        await peer.ack(publish, offset)
+    await deliver(author, 42, publishes[1])
+    await deliver(author, 42, publishes[1])
+    await deliver(author, 44, publishes[3])
+    await deliver(reader, 43, publishes[2])
+    await deliver(reader, 41, publishes[0])
+    report = await running
+    assert (report["lost"], report["repeated"], report["disordered"]) == (0, 1, 1), report
+
+
+async def test_a_link_that_cannot_be_opened_is_told(generator: Generator, realtime: Realtime) -> None:
+    realtime.refusals = [(429, {})]
+    address = f"127.0.0.1:{realtime.port}"
+    links = [{"token": "t", "channels": [CHANNEL], "attach": True}]
+    answer = await generator.order("open", group="links", address=address, links=links, at_once=1)
+    assert answer["at"] == "failed"
+    assert "429" in answer["reason"]
+
+
+async def test_an_order_that_is_none_is_told(generator: Generator) -> None:
+    answer = await generator.order("dance")
+    assert answer["at"] == "failed"
+    assert "not an order" in answer["reason"]
