@@ -394,6 +394,19 @@ def test_the_limit_of_a_person_refuses_with_a_time(simulate: Simulation) -> None
     simulate(scenario, limits=LinkLimits(rate=1, burst=2))
 
 
+def test_other_limits_are_those_of_links_that_connect_from_then_on(simulate: Simulation) -> None:
+    async def scenario(world: World) -> None:
+        before = await world.joined("ada")
+        world.links.reload(LinkLimits(rate=1, burst=2))
+        after = world.peer()
+        welcome = await after.connect(world.person("bob"))
+        assert (welcome["limits"]["rate"], welcome["limits"]["burst"]) == (1, 2)
+        for peer, answers in ((before, ["ok", "ok", "ok"]), (after, ["ok", "ok", "error"])):
+            assert [(await peer.ask("command", name="nothing"))["op"] for _ in range(3)] == answers
+
+    simulate(scenario)
+
+
 # --- publishes --------------------------------------------------------------------------------------------------------
 
 
