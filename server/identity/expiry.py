@@ -1,4 +1,4 @@
-"""What is forgotten by itself: accounts that were never verified, and links that were never used."""
+"""What is forgotten by itself: accounts that were never verified, links that were never used, logins that ended."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from chiron.server.identity import store
 from chiron.server.ports import Clock, Database, Tx
 
 UNVERIFIED = timedelta(days=14)
+ENDED = timedelta(days=30)
+"""How long it is told that a login has ended; behind that its refresh token is like any other that is not good."""
 EVERY = 3600.0
 """Seconds between sweeps."""
 PAGE = 200
@@ -56,6 +58,11 @@ class Expiry:
         while await self._erase_page(_first_id(now - UNVERIFIED), now):
             pass
         while await self._database.run(lambda tx: store.drop_expired_proofs(tx, now, PAGE), landed=_again) == PAGE:
+            pass
+        ended_before = now - ENDED
+        while (
+            await self._database.run(lambda tx: store.drop_ended_logins(tx, ended_before, PAGE), landed=_again) == PAGE
+        ):
             pass
 
     async def _erase_page(self, before: UUID, now: datetime) -> bool:

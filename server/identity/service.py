@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Literal
@@ -30,7 +31,7 @@ from chiron.server.identity.passwords import Passwords
 from chiron.server.identity.throttle import Throttle
 from chiron.server.platform import crashpoint
 from chiron.server.platform.keys import Sealer
-from chiron.server.ports import Clock, Database, Ids, Tx
+from chiron.server.ports import Clock, Database, Ids, Principal, Tx
 
 
 class Identity:
@@ -108,6 +109,43 @@ class Identity:
         self._letters.wake()
         crashpoint.reach("identity.after_register")
         return self._session(me, login, secret, 1)
+
+    async def provision(self, email: str, name: str) -> Principal:
+        """Whoever has verified the address, made when nobody has: for a program that acts here itself, as a bot does.
+
+        Nobody knows the password of an account that is made so. Raises Refused invalid, with its field.
+        """
+        email, name = normal_email(email), checked_name(name)
+        password = await self._passwords.hash(tokens.new_secret().hex())
+        made, now = self._ids.new(), self._clock.now()
+
+        async def work(tx: Tx) -> UUID:
+            inserted = await store.insert_person(
+                tx,
+                id=made,
+                email=email,
+                name=name,
+                password=password,
+                locale="en",
+                zone="UTC",
+                now=now,
+                verified_at=now,
+            )
+            if not inserted:
+                raise Refused("email_taken")
+            return made
+
+        async def landed(tx: Tx) -> UUID | None:
+            return await store.person_of(tx, email)
+
+        person = await self._database.read(landed)
+        if person is None:
+            try:
+                person = await self._database.run(work, landed=landed)
+            except Refused:
+                person = await self._database.read(landed)
+        assert person is not None, "the address is taken by somebody who verified it"
+        return Principal(person=person, login=UUID(int=0), expires_at=math.inf, client="program", verified=True)
 
     async def log_in(self, attempt: LogIn, address: str) -> Session:
         """Sign in from `address`, an IP address.

@@ -293,6 +293,21 @@ async def ended_from(tx: Tx, xid: int) -> list[UUID]:
     return [row["id"] for row in await tx.fetch("SELECT id FROM login WHERE ended_by >= $1::text::xid8", str(xid))]
 
 
+async def drop_ended_logins(tx: Tx, before: datetime, limit: int) -> int:
+    """Logins that ended before this; how many were dropped, the oldest first."""
+    return int(
+        await tx.fetchval(
+            """WITH dropped AS (
+                   DELETE FROM login WHERE id IN (
+                       SELECT id FROM login WHERE ended_at < $1 ORDER BY ended_at LIMIT $2 FOR UPDATE SKIP LOCKED)
+                   RETURNING 1)
+               SELECT count(*) FROM dropped""",
+            before,
+            limit,
+        )
+    )
+
+
 async def oldest_running(tx: Tx) -> int:
     """The oldest transaction that was still running at this snapshot: every older one it sees, or never will."""
     return int(await tx.fetchval("SELECT pg_snapshot_xmin(pg_current_snapshot())::text"))

@@ -6,7 +6,7 @@ from datetime import timedelta
 from uuid import UUID
 
 import pytest
-from accounts import ANOTHER, World, claims
+from accounts import ANOTHER, World, claims, principal
 
 from chiron.errors import Refused
 from chiron.server.identity import expiry
@@ -52,3 +52,24 @@ async def test_a_link_of_somebody_who_was_erased_opens_nothing(world: World) -> 
     with pytest.raises(Refused) as refused:
         await world.recovery.reset(Reset(token=token, password=ANOTHER))
     assert refused.value.code == "link_expired"
+
+
+async def test_a_login_that_ended_is_forgotten_after_a_month(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(expiry, "PAGE", 2)
+    mine = await world.resident()
+    phones = [await world.log_in() for _ in range(5)]
+    await world.logins.end_others(principal(mine))
+    world.clock.time += timedelta(days=30)
+    await world.expiry.sweep()
+    for phone in phones:
+        with pytest.raises(Refused) as refused:
+            await world.identity.refresh(phone.refresh_token)
+        assert refused.value.code == "login_ended"
+    world.clock.time += timedelta(seconds=1)
+    await world.expiry.sweep()
+    assert await world.rows("login") == 1
+    for phone in phones:
+        with pytest.raises(Refused) as refused:
+            await world.identity.refresh(phone.refresh_token)
+        assert refused.value.code == "unauthenticated"
+    await world.identity.refresh(mine.refresh_token)

@@ -44,6 +44,7 @@ QUERIES: dict[str, Callable[[Tx], Awaitable[Any]]] = {
     "resets": lambda tx: store.who_resets(tx, "77@example.org"),
     "unverified": lambda tx: store.unverified(tx, LAST, 20),
     "expired": lambda tx: store.drop_expired_proofs(tx, datetime(2000, 1, 1, tzinfo=UTC), 20),
+    "forgotten": lambda tx: store.drop_ended_logins(tx, datetime(2000, 1, 1, tzinfo=UTC), 20),
     "proof": lambda tx: store.take_proof(tx, SOMEBODY),
 }
 
