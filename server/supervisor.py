@@ -1,33 +1,25 @@
 """The supervisor: owns the data folder, PostgreSQL, the keys and the listening sockets; keeps a worker running.
 
-Order of start: lock, keys, certificate, sockets, PostgreSQL, migrations, worker. What can be refused is refused before
-anything is started. Order of stop: sockets, worker (drains), PostgreSQL, lock.
+Order of stop: sockets, worker (drains), what `foundation` laid.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
 import itertools
 import os
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 import structlog
 
-from chiron.db import external, migrate
-from chiron.db.binaries import PostgresBinaries
-from chiron.db.embedded import EmbeddedPostgres, running_dsn
-from chiron.db.lock import FolderLock
 from chiron.errors import SetupError
 from chiron.server import admin
-from chiron.server.config import Listener, Settings, WorkerConfig, parse_address
+from chiron.server.config import Settings, WorkerConfig
 from chiron.server.control import (
     TO_SUPERVISOR,
     Channel,
@@ -40,18 +32,13 @@ from chiron.server.control import (
     ToSupervisor,
     Unready,
 )
-from chiron.server.live import LiveConfig, certificate_of, load_keys
+from chiron.server.foundation import RESTART_SECONDS, WORTH_SAYING, Foundation, Report, Serving, keep_postgres, lay
+from chiron.server.live import LiveConfig
 from chiron.server.platform.clock import SystemClock
 from chiron.server.telemetry import set_log_level
 
 DRAIN_SECONDS = 10.0
 """What a worker gets to finish; then it is killed: with PostgreSQL's stop the command ends within 30 s."""
-
-BIND_SECONDS = 8.0
-"""How long to wait for a worker whose supervisor was killed to give its sockets back."""
-
-RESTART_SECONDS = (0.0, 0.1, 0.5, 2.0, 5.0)
-"""Pauses before the next start of a part: the first one after a good life, then one more step for each short one."""
 
 RELOAD_SECONDS = 10.0
 """How long a worker may take to follow a change."""
@@ -59,34 +46,7 @@ RELOAD_SECONDS = 10.0
 GOOD_LIFE = 3.0
 """Seconds: a worker that served and lived so long died of something that the next one need not meet."""
 
-WORTH_SAYING = 3
-"""After so many failed starts in a row people are told, and not the log alone."""
-
-BACKLOG = 4096
-
-Report = Callable[[str], None]
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class Serving:
-    """Where the server can be reached."""
-
-    secure: str
-    plain: str | None
-    authority: Path | None
-    """Certificate of the development authority, where the certificate is ours."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Parts:
-    """What a worker stands on."""
-
-    sockets: Sequence[socket.socket]
-    """That listen."""
-    postgres: EmbeddedPostgres | None
-    config: WorkerConfig
-    serving: Serving
 
 
 class Supervisor:
@@ -134,7 +94,7 @@ class Supervisor:
             loop.add_signal_handler(number, handler)
         try:
             async with contextlib.AsyncExitStack() as stack:
-                parts = await self._unless_stopped(self._prepare(stack))
+                parts = await self._unless_stopped(lay(stack, self._settings, self._clock, self._report))
                 if parts is not None:
                     await self._serve(parts)
         finally:
@@ -162,73 +122,19 @@ class Supervisor:
             return None
         return task.result()
 
-    async def _prepare(self, stack: contextlib.AsyncExitStack) -> _Parts:
-        settings = self._settings
-        stack.enter_context(_locked(settings.data_dir))
-        secrets = load_keys(settings, self._clock)
-        certificate, authority = certificate_of(settings, self._clock.now())
-        wanted = [(settings.host, settings.port, True)]
-        if settings.plain:
-            wanted.append((*parse_address(settings.plain), False))
-        listeners = []
-        for host, port, secure in wanted:
-            listeners.append((stack.enter_context(await _bind(host, port, self._report)), secure))
-        exposed = self._expose()
-        if exposed is not None:
-            stack.enter_context(exposed)
-        postgres, dsn = await self._database(stack)
-        for name in await migrate.migrate(dsn):
-            self._report(f"Migrated the database: {name}")
-        config = WorkerConfig(
-            database=dsn,
-            keys=secrets,
-            tls_chain=certificate.chain,
-            tls_key=certificate.key,
-            listeners=[
-                *(Listener(sock.fileno(), secure) for sock, secure in listeners),
-                *([] if exposed is None else [Listener(exposed.fileno(), False, metrics=True)]),
-            ],
-            settings=settings,
-            public_url=settings.public_url or _address(*listeners[-1]),
-        )
-        first, *second = [_address(sock, secure) for sock, secure in listeners]
-        sockets = [sock for sock, _ in listeners] + ([] if exposed is None else [exposed])
-        return _Parts(sockets, postgres, config, Serving(first, second[0] if second else None, authority))
-
-    def _expose(self) -> socket.socket | None:
-        """A listening socket for metrics. Nobody must have them: another server of this machine may have their port."""
-        if self._settings.metrics is None:
-            return None
-        host, port = parse_address(self._settings.metrics)
-        try:
-            return _listening(host, port)
-        except OSError as error:
-            self._report(f"Metrics are not served: {host}, port {port}: {_reason(error)}.")
-            return None
-
-    async def _database(self, stack: contextlib.AsyncExitStack) -> tuple[EmbeddedPostgres | None, str]:
-        if self._settings.database is not None:
-            await (await external.connect(self._settings.database)).close()
-            return None, self._settings.database
-        binaries = await PostgresBinaries.bundled(report=self._report)
-        postgres = EmbeddedPostgres(self._settings.data_dir, binaries, report=self._report)
-        stack.push_async_callback(self._stop_postgres, postgres)
-        await postgres.start()
-        return postgres, postgres.dsn
-
-    async def _serve(self, parts: _Parts) -> None:
+    async def _serve(self, parts: Foundation) -> None:
         live = LiveConfig(parts.config, read_again=self._read_again, tell=self._tell, clock=self._clock)
         async with admin.listening(self._settings.data_dir, live.answer, self._report):
             await self._watch(parts, live)
 
-    async def _watch(self, parts: _Parts, live: LiveConfig) -> None:
+    async def _watch(self, parts: Foundation, live: LiveConfig) -> None:
         watchers = [
             asyncio.create_task(self._keep_worker(live, parts.serving)),
             asyncio.create_task(live.keep_fresh()),
             asyncio.create_task(self._reload_when_hung_up(live)),
         ]
         if parts.postgres is not None:
-            watchers.append(asyncio.create_task(self._keep_postgres(parts.postgres)))
+            watchers.append(asyncio.create_task(keep_postgres(parts.postgres, self._report)))
         stopping = asyncio.create_task(self._stopping.wait())
         done, _ = await asyncio.wait([*watchers, stopping], return_when=asyncio.FIRST_COMPLETED)
         self._stopping.set()
@@ -379,33 +285,6 @@ class Supervisor:
                 process.kill()
         await gone
 
-    # PostgreSQL.
-
-    async def _keep_postgres(self, postgres: EmbeddedPostgres) -> None:
-        failed_starts = 0
-        while True:
-            await postgres.wait_exit()
-            pause = RESTART_SECONDS[min(failed_starts, len(RESTART_SECONDS) - 1)]
-            self._log.error("postgres.died", again_in=pause)
-            await asyncio.sleep(pause)
-            try:
-                await postgres.start()
-            except Exception as error:
-                # Also a full disk, or a server that dies again while it is looked at: none of them is for ever.
-                failed_starts += 1
-                reason = str(error) or type(error).__name__
-                self._log.error("postgres.restart_failed", reason=reason)
-                if failed_starts == WORTH_SAYING:
-                    self._report(f"PostgreSQL does not start and is tried again and again: {reason}")
-            else:
-                failed_starts = 0
-                self._log.info("postgres.restarted")
-
-    async def _stop_postgres(self, postgres: EmbeddedPostgres) -> None:
-        if postgres.running:
-            self._report("Stopping PostgreSQL")
-        await postgres.stop()
-
 
 def _has_terminal() -> bool:
     """Whether this process has a controlling terminal, whose end SIGHUP would tell (POSIX §11.1.3)."""
@@ -414,71 +293,3 @@ def _has_terminal() -> bool:
     except OSError:
         return False
     return True
-
-
-async def _bind(host: str, port: int, report: Report) -> socket.socket:
-    """A listening socket; waits for one that a worker without supervisor still holds. Raises SetupError."""
-    loop = asyncio.get_running_loop()
-    deadline = None
-    while True:
-        try:
-            return _listening(host, port)
-        except OSError as error:
-            if error.errno == errno.EADDRINUSE and deadline is None:
-                deadline = loop.time() + BIND_SECONDS
-                report(f"Port {port} is in use: waiting {BIND_SECONDS:.0f} s for a former server to give it back")
-            if deadline is None or loop.time() >= deadline:
-                raise SetupError(
-                    f"Cannot listen on {host or 'every address'}, port {port}: {_reason(error)}.", exit_status=71
-                ) from error
-        await asyncio.sleep(0.1)
-
-
-def _listening(host: str, port: int) -> socket.socket:
-    """Raises OSError."""
-    if not host and socket.has_dualstack_ipv6():
-        return socket.create_server(("::", port), family=socket.AF_INET6, backlog=BACKLOG, dualstack_ipv6=True)
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    return socket.create_server((host, port), family=family, backlog=BACKLOG)
-
-
-def _reason(error: OSError) -> str:
-    """What the system said; `create_server` puts the address behind it."""
-    return (error.strerror or str(error)).partition(" (while ")[0]
-
-
-def _address(sock: socket.socket, secure: bool) -> str:
-    """What to type into a browser."""
-    host, port = sock.getsockname()[:2]
-    if host in ("::", "0.0.0.0") or (secure and host in ("127.0.0.1", "::1")):  # noqa: S104 - compared, not bound
-        host = "localhost"
-    return f"{'https' if secure else 'http'}://{f'[{host}]' if ':' in host else host}:{port}"
-
-
-@contextlib.asynccontextmanager
-async def database_of(folder: Path, database: str | None, *, make: bool = True, report: Report) -> AsyncIterator[str]:
-    """Address of the database of a data folder, for a command beside the server: of the given one, of the embedded one
-    that runs, or of one that is started for the while, and made where `make` allows it. Raises SetupError."""
-    if database is None:
-        database = running_dsn(folder)
-    if database is not None:
-        yield database
-        return
-    if not make and not (folder / "postgresql").exists():
-        raise SetupError(f"There is no database in {folder} yet; `chiron serve` makes one.")
-    with _locked(folder):
-        postgres = EmbeddedPostgres(folder, await PostgresBinaries.bundled(report=report), report=report)
-        try:
-            await postgres.start()
-            yield postgres.dsn
-        finally:
-            await postgres.stop()
-
-
-def _locked(folder: Path) -> FolderLock:
-    """The data folder, made when missing, for this process alone. Raises SetupError."""
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
-        raise SetupError(f"{folder} cannot be made: {error.strerror}.", exit_status=73) from error
-    return FolderLock(folder)

@@ -22,8 +22,8 @@ def migrate(
 ) -> None:
     """Bring the database to this version's schema (`serve` does so by itself)."""
     from chiron.db import migrate as migrations
+    from chiron.server.foundation import database_of
     from chiron.server.settings.load import load
-    from chiron.server.supervisor import database_of
 
     settings = load(told(data_dir=data_dir, database=database, config=config, assignments=assignments)).settings
 

@@ -25,7 +25,7 @@ from chiron.server.cli.settings import (
 
 if TYPE_CHECKING:
     from chiron.server.config import Settings
-    from chiron.server.supervisor import Serving
+    from chiron.server.foundation import Serving
 
 
 def serve(

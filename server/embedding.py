@@ -1,0 +1,78 @@
+"""The whole server inside another program: PostgreSQL, migrations and the worker's app, on the program's own loop.
+
+    async with serving(Settings(data_dir=folder), extend=extend) as server:
+        print(server.plain)
+
+There is no supervisor: what the program does to its loop, it does to the server, and a panic in the extension is the
+program's to deal with. Nothing here touches signals or logging.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+from chiron.server import app
+from chiron.server.config import Settings
+from chiron.server.extension import Extend, Extension, Services
+from chiron.server.foundation import Report, keep_postgres, lay
+from chiron.server.platform.clock import SystemClock
+
+DRAIN_SECONDS = 5.0
+"""What clients get to finish when the program leaves the `async with`."""
+
+
+class Server:
+    """A server that serves."""
+
+    def __init__(self, *, secure: str, plain: str | None, authority: Path | None) -> None:
+        self.secure = secure
+        """Origin with TLS."""
+        self.plain = plain
+        """Origin without TLS, where there is one."""
+        self.authority = authority
+        """PEM file to trust, where the certificate is the development authority's."""
+
+
+@contextlib.asynccontextmanager
+async def serving(
+    settings: Settings,
+    *,
+    extend: Extend | None = None,
+    report: Report = lambda sentence: None,
+    on_poisoned: Callable[[BaseException], None] | None = None,
+    drain_seconds: float = DRAIN_SECONDS,
+) -> AsyncIterator[Server]:
+    """Serve until the block is left. `report` is told in sentences what takes long; `on_poisoned` of a panic in the
+    Rust extension, after which this process should be replaced.
+
+    Raises errors.SetupError when something must be mended first: a port in use, a data folder of another server.
+    """
+    async with contextlib.AsyncExitStack() as stack:
+        foundation = await lay(stack, settings, SystemClock(), report)
+        server = app.build(foundation.config, extend=extend, on_poisoned=on_poisoned)
+        by_descriptor = {sock.fileno(): sock for sock in foundation.sockets}
+        listeners = [(by_descriptor[listener.descriptor], listener) for listener in foundation.config.listeners]
+        try:
+            await server.start(
+                [(sock, listener.secure) for sock, listener in listeners if not listener.metrics],
+                metrics_sockets=[sock for sock, listener in listeners if listener.metrics],
+            )
+            keeping = None
+            if foundation.postgres is not None:
+                keeping = asyncio.create_task(keep_postgres(foundation.postgres, report), name="postgres")
+            try:
+                where = foundation.serving
+                yield Server(secure=where.secure, plain=where.plain, authority=where.authority)
+            finally:
+                await server.drain(drain_seconds)
+                if keeping is not None:
+                    keeping.cancel()
+                    await asyncio.wait([keeping])
+        finally:
+            await server.stop()
+
+
+__all__ = ["Extend", "Extension", "Server", "Services", "Settings", "serving"]
