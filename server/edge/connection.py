@@ -191,7 +191,10 @@ class TcpConnection(asyncio.BufferedProtocol):
         now = engine.now()
         proxies = self._service.proxies
         if self._announced and proxies is not None and not proxies.may_announce(self._address):
-            self._unannounced("this peer is no trusted proxy")
+            if peername is None:  # gone already: many health checks reset what they have opened
+                self.abort()
+            else:
+                self._unannounced("this peer is no trusted proxy")
             return
         try:
             self.id = engine.hub.open(self._tls, now)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import socket
+import struct
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack
 from typing import Any
@@ -131,6 +133,22 @@ def test_only_a_trusted_proxy_may_announce_anybody(run: Run, edge: Any) -> None:
         async with edge(announced=True, proxies=Trusting("127.0.0.1")) as house, house.client() as client:
             client.send(announced() + GET)
             assert (await client.response())[0] == 200
+
+    run(main())
+
+
+def test_a_peer_that_is_gone_before_it_is_known_is_no_trouble(run: Run, edge: Any) -> None:
+    async def main() -> None:
+        with capture_logs() as lines:
+            async with edge(announced=True, proxies=Trusting("127.0.0.1")) as house:
+                with socket.create_connection(("127.0.0.1", house.port)) as checking:
+                    # Closed with a reset, before the loop has a turn to accept it.
+                    checking.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                async with house.client() as client:
+                    client.send(announced() + GET)
+                    assert (await client.response())[0] == 200
+                await house.until_empty()
+        assert lines == []
 
     run(main())
 
