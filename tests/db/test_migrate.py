@@ -13,7 +13,8 @@ import pytest
 from database import MigratedDatabase
 
 from chiron.db.embedded import EmbeddedPostgres
-from chiron.db.migrate import Migration, bundled, migrate, status
+from chiron.db.migrate import Migration, bundled, check, migrate, status
+from chiron.db.pool import Pool
 from chiron.errors import SetupError
 
 _numbers = itertools.count(1)
@@ -130,3 +131,21 @@ async def test_a_file_that_fails_leaves_nothing_and_those_before_it_stay(empty: 
         await migrate(empty, migrations=[FIRST, broken])
     assert await _tables(empty) == {"first", "schema_migration"}
     assert await migrate(empty, migrations=[FIRST, SECOND]) == [SECOND.name]
+
+
+async def test_a_database_is_well_once_it_has_what_this_program_needs(empty: str) -> None:
+    pool = Pool(empty, size=2)
+    await pool.start()
+    try:
+        assert await check(pool, migrations=[FIRST]) == "The database has not been migrated."
+        await migrate(empty, migrations=[FIRST])
+        assert await check(pool, migrations=[FIRST]) is None
+        missing = await check(pool, migrations=[FIRST, SECOND])
+        assert missing is not None
+        assert SECOND.name in missing
+        other = await check(pool, migrations=[Migration(FIRST.name, "CREATE TABLE other ();")])
+        assert other is not None
+        await migrate(empty, migrations=[FIRST, SECOND])
+        assert await check(pool, migrations=[FIRST]) is None, "a newer program may have been here"
+    finally:
+        await pool.stop()
