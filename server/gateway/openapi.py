@@ -8,7 +8,6 @@ its query bring with them. Descriptions are the docstrings of the types and of t
 from __future__ import annotations
 
 import ast
-import hashlib
 import inspect
 import re
 import sys
@@ -19,7 +18,7 @@ import msgspec
 
 from chiron.errors import CODES
 from chiron.server.gateway.problems import CONTENT_TYPE
-from chiron.server.gateway.static import Pages, matches
+from chiron.server.gateway.static import File, Pages
 from chiron.server.ports import ANYONE, Call, Handler, Request, Response, Route
 
 SPECIFICATION = "3.1.1"
@@ -90,18 +89,12 @@ class Document:
     def __init__(self, routes: Sequence[Route], version: str) -> None:
         self._routes = routes
         self._version = version
-        self._made: tuple[bytes, str] | None = None
+        self._made: File | None = None
 
     def respond(self, request: Request) -> Response:
-        """A GET, conditional if it wants (RFC 9110 §13.1.2)."""
         if self._made is None:
-            body = msgspec.json.encode(describe(self._routes, self._version))
-            self._made = (body, f'"{hashlib.sha256(body).hexdigest()[:32]}"')
-        body, etag = self._made
-        headers = [("content-type", _JSON), ("cache-control", "no-cache"), ("etag", etag)]
-        if matches(request.header("if-none-match"), etag):
-            return Response(304, b"", headers)
-        return Response(200, body, headers)
+            self._made = File.of("openapi.json", msgspec.json.encode(describe(self._routes, self._version)))
+        return self._made.respond(request)
 
 
 def routes(others: Sequence[Route], pages: Pages, version: str) -> list[Route]:

@@ -58,7 +58,9 @@ _MISSING = b"""<!doctype html>
 
 
 @dataclass(frozen=True, slots=True)
-class _File:
+class File:
+    """Content that is the same for everybody, compressed once."""
+
     codings: dict[str, tuple[bytes, str]]
     """Content and entity tag by content coding; `identity` is always there (RFC 9110 §8.8.3.3: a tag for each)."""
     type: str
@@ -67,6 +69,36 @@ class _File:
     @property
     def compressed(self) -> list[str]:
         return [name for name in self.codings if name != IDENTITY]
+
+    @classmethod
+    def of(cls, name: str, body: bytes) -> File:
+        """The ending of the name tells type and whether to compress, a hash in it that it never changes."""
+        ending = name.rpartition(".")[2].lower()
+        tag = hashlib.sha256(body).hexdigest()[:32]
+        codings = {IDENTITY: (body, f'"{tag}"')}
+        if ending in _COMPRESSIBLE:
+            small = gzip.compress(body, 9, mtime=0)
+            if len(small) < len(body):
+                codings["gzip"] = (small, f'"{tag}-gzip"')
+        return cls(
+            codings=codings,
+            type=_TYPES.get(ending, "application/octet-stream"),
+            immutable=_HASHED.search(name) is not None,
+        )
+
+    def respond(self, request: Request) -> Response:
+        """To a GET or HEAD, conditional (RFC 9110 §13.1.2) and in the coding that the client prefers."""
+        caching = "public, max-age=31536000, immutable" if self.immutable else "no-cache"
+        chosen = coding(request, self.compressed)
+        body, etag = self.codings[chosen]
+        headers = [*_headers(self.type, caching), ("etag", etag)]
+        if self.compressed:
+            headers.append(("vary", "accept-encoding"))
+        if _matches(request.header("if-none-match"), etag):
+            return Response(304, b"", headers)
+        if chosen != IDENTITY:
+            headers.append(("content-encoding", chosen))
+        return Response(200, body, headers)
 
 
 class Pages:
@@ -79,7 +111,9 @@ class Pages:
     def __init__(self, root: Traversable | None = None) -> None:
         """`root`: the folder of the build; by default the one in the package."""
         root = root if root is not None else files("chiron") / "_web"
-        self._files = {f"/{path}": _read(path, file) for path, file in _walk(root)} if root.is_dir() else {}
+        self._files = (
+            {f"/{path}": File.of(path, file.read_bytes()) for path, file in _walk(root)} if root.is_dir() else {}
+        )
         self.built = "/index.html" in self._files
 
     def respond(self, request: Request) -> Response | None:
@@ -88,7 +122,7 @@ class Pages:
         if path in ("/", "/index.html"):
             return self.page(request, "/index.html")
         file = self._files.get(path)
-        return None if file is None else _answer(request, file)
+        return None if file is None else file.respond(request)
 
     def has(self, path: str) -> bool:
         """Whether there is a file of that name."""
@@ -99,28 +133,14 @@ class Pages:
         file = self._files.get(name)
         if file is None:
             return Response(503, _MISSING, _headers(_TYPES["html"], "no-store"))
-        return _answer(request, file)
-
-
-def _answer(request: Request, file: _File) -> Response:
-    caching = "public, max-age=31536000, immutable" if file.immutable else "no-cache"
-    chosen = coding(request, file.compressed)
-    body, etag = file.codings[chosen]
-    headers = [*_headers(file.type, caching), ("etag", etag)]
-    if file.compressed:
-        headers.append(("vary", "accept-encoding"))
-    if matches(request.header("if-none-match"), etag):
-        return Response(304, b"", headers)
-    if chosen != IDENTITY:
-        headers.append(("content-encoding", chosen))
-    return Response(200, body, headers)
+        return file.respond(request)
 
 
 def _headers(type: str, caching: str) -> list[tuple[str, str]]:
     return [("content-type", type), ("cache-control", caching), ("content-security-policy", PAGE_POLICY)]
 
 
-def matches(condition: str | None, etag: str) -> bool:
+def _matches(condition: str | None, etag: str) -> bool:
     """RFC 9110 §13.1.2: a list of tags, compared weakly."""
     if condition is None:
         return False
@@ -133,18 +153,3 @@ def _walk(folder: Traversable, prefix: str = "") -> Iterator[tuple[str, Traversa
             yield from _walk(entry, f"{prefix}{entry.name}/")
         else:
             yield prefix + entry.name, entry
-
-
-def _read(path: str, file: Traversable) -> _File:
-    body, ending = file.read_bytes(), path.rpartition(".")[2].lower()
-    tag = hashlib.sha256(body).hexdigest()[:32]
-    codings = {IDENTITY: (body, f'"{tag}"')}
-    if ending in _COMPRESSIBLE:
-        small = gzip.compress(body, 9, mtime=0)
-        if len(small) < len(body):
-            codings["gzip"] = (small, f'"{tag}-gzip"')
-    return _File(
-        codings=codings,
-        type=_TYPES.get(ending, "application/octet-stream"),
-        immutable=_HASHED.search(path) is not None,
-    )

@@ -31,6 +31,9 @@ EXAMPLES = int(os.environ.get("CHIRON_FUZZ_EXAMPLES", "25"))
 SECONDS = 30.0
 """For one answer: a busy machine is no defect, but a hung request is."""
 
+HEALTH = ("get_livez", "get_readyz")
+"""They may say that the server is busy, which it is here."""
+
 # Tokens are ours to send; without one there is little to reach.
 OURSELVES = schemathesis.Config.from_dict({"generation": {"with-security-parameters": False}})
 SETTINGS = hypothesis.settings(
@@ -119,7 +122,7 @@ class Caller:
         status, body = answer.status_code, answer.content or b""
         media = (answer.headers.get("content-type") or [""])[0]
         said = f"{operation.id} answered {status}: {body[:300]!r}"
-        assert status < 500, said
+        assert status < 500 or (operation.id in HEALTH and media != PROBLEM), said
         self.statuses.setdefault(operation.id, set()).add(status)
         if media == PROBLEM:
             code = answer.json()["code"]
