@@ -325,7 +325,7 @@ async def test_no_frame_hangs_a_link_or_stays_behind(database: MigratedDatabase,
 
         await until(gone, lambda: f"links have left {left_behind()} behind")
         assert len(tasks()) <= before + 1, "links have left tasks behind"
-        assert (await home.http.get("/readyz")).status_code == 200
+        await until(home.is_ready, lambda: "the server does not recover")
 
         print(dict(attacker.heard))
     # It was not the same refusal all the time.

@@ -86,6 +86,9 @@ class Residence:
         await until(arrived, lambda: f"no mail came to {email}")
         return found[-1]
 
+    async def is_ready(self) -> bool:
+        return (await self.http.get("/readyz")).status_code == 200
+
     def elsewhere(self) -> dict[str, str]:
         """Headers of a request that seems to come from an address of its own, as a proxy would say."""
         number = next(self._addresses)
