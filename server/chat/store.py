@@ -49,7 +49,7 @@ async def limit_waits(tx: Tx, milliseconds: int) -> None:
 
 
 # The limit of waits is set by the filter of the scan, so before the first of its rows is locked: a statement of its own
-# for it would be a fifth of what a small batch costs.
+# would be one round trip of five.
 _LOCK = """
 SELECT id FROM conversation WHERE id = ANY($1) AND set_config('lock_timeout', $2, true) IS NOT NULL
 ORDER BY id FOR NO KEY UPDATE
