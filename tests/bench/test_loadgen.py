@@ -29,6 +29,13 @@ class Generator:
             answer: dict[str, Any] = json.loads(await self._process.stdout.readline())
         return answer
 
+    async def left(self) -> None:
+        """Nobody gives orders any more."""
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        async with asyncio.timeout(20):
+            assert await self._process.wait() == 0
+
     async def open(self, realtime: Realtime, links: int) -> list[Peer]:
         """The server's ends of links that have attached `CHANNEL`, whose head is 40."""
         address = f"127.0.0.1:{realtime.port}"
@@ -87,7 +94,8 @@ async def generator(program: str) -> AsyncIterator[Generator]:
         program, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
     )
     yield Generator(process)
-    process.kill()
+    if process.returncode is None:
+        process.kill()
     await process.wait()
 
 
@@ -181,3 +189,8 @@ async def test_an_order_that_is_none_is_told(generator: Generator) -> None:
     answer = await generator.order("dance")
     assert answer["at"] == "failed"
     assert "not an order" in answer["reason"]
+
+
+async def test_it_ends_with_whoever_gives_the_orders(generator: Generator) -> None:
+    await generator.order("close", group="nobody")
+    await generator.left()

@@ -23,15 +23,17 @@ fn main() -> io::Result<()> {
     let mut crowd = Crowd::new()?;
     let waker = Arc::new(Waker::new(crowd.registry(), ORDERS)?);
     let (tell, told) = mpsc::channel();
+    // The poll sees the last call only while its waker lives, so one stays here.
+    let calling = waker.clone();
     thread::spawn(move || {
         for line in io::stdin().lock().lines().map_while(Result::ok) {
             if tell.send(line).is_err() {
                 return;
             }
-            let _ = waker.wake();
+            let _ = calling.wake();
         }
         drop(tell);
-        let _ = waker.wake();
+        let _ = calling.wake();
     });
     loop {
         match told.try_recv() {
