@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import msgspec
 
@@ -11,7 +12,7 @@ from chiron.server.identity.logins import Logins
 from chiron.server.identity.recovery import Recovery
 from chiron.server.identity.service import Identity
 from chiron.server.platform import base64url
-from chiron.server.ports import ANYONE, SIGNED_IN, VERIFIED, Call, Principal, Rate, Response, Route
+from chiron.server.ports import ANYONE, SIGNED_IN, VERIFIED, Call, Principal, Rate, Response, Route, Rule
 
 JWK_SET = "application/jwk-set+json"
 JWKS_SECONDS = 300
@@ -34,6 +35,7 @@ class IdentityApi:
         self._logins = logins
         self._recovery = recovery
         self._public_keys = public_keys
+        self._own_login = Rule("own login", check=self._must_be_own, refusals=("not_found",))
 
     def routes(self) -> list[Route]:
         return [*self._sessions(), *self._signed_in_devices(), *self._account(), *self._from_mails()]
@@ -107,22 +109,20 @@ class IdentityApi:
                 "PATCH",
                 "/v1/logins/{login:uuid}",
                 self.name_login,
-                SIGNED_IN,
+                self._own_login,
                 body=model.NameDevice,
                 result=model.Login,
                 once="needless",
                 summary="Name a device",
-                refusals=("not_found",),
             ),
             Route(
                 "DELETE",
                 "/v1/logins/{login:uuid}",
                 self.end_login,
-                SIGNED_IN,
+                self._own_login,
                 status=204,
                 once="needless",
                 summary="Sign a device out; its links close",
-                refusals=("not_found",),
             ),
             Route(
                 "DELETE",
@@ -298,6 +298,11 @@ class IdentityApi:
         key_set = msgspec.json.encode(model.KeySet([_jwk(kid, key) for kid, key in self._public_keys()]))
         headers = [("content-type", JWK_SET), ("cache-control", f"public, max-age={JWKS_SECONDS}")]
         return Response(200, key_set, headers)
+
+    # --- rules --------------------------------------------------------------------------------------------------------
+
+    async def _must_be_own(self, principal: Principal, params: Mapping[str, Any]) -> None:
+        await self._logins.must_be_own(principal, params["login"])
 
 
 def _asker(call: Call) -> Principal:

@@ -35,6 +35,12 @@ class Logins:
         more = len(found) > limit
         return LoginPage(items=items, next=self._cursors.seal(scope, items[-1].login.bytes) if more else None)
 
+    async def must_be_own(self, principal: Principal, login: UUID) -> None:
+        """Whether or not it has ended. Raises Refused not_found."""
+        found = await self._database.read(lambda tx: store.login(tx, login))
+        if found is None or found.person != principal.person:
+            raise Refused("not_found", what="login")
+
     async def name(self, principal: Principal, login: UUID, device: str) -> Login:
         """Harmless to repeat. Raises Refused: not_found, invalid (device)."""
         name = checked_device(device)

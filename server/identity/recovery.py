@@ -49,11 +49,11 @@ class Recovery:
         if account is None or account.verified:
             return
         email, now = account.email, self._clock.now()
-        send = self._throttle.may_mail("verification", email)
+        may_send = self._throttle.mail("verification", email)
 
         async def work(tx: Tx) -> None:
             taken = await store.person_of(tx, email) is not None
-            await self._letters.verification(tx, person, email, now, taken=taken, send=send)
+            await self._letters.verification(tx, person, email, now, taken=taken, send=may_send())
 
         await self._put(work)
 
@@ -86,10 +86,10 @@ class Recovery:
         Raises Refused invalid when it cannot be an address.
         """
         email, now = normal_email(text), self._clock.now()
-        send = self._throttle.may_mail("reset", email)
+        may_send = self._throttle.mail("reset", email)
 
         async def work(tx: Tx) -> None:
-            await self._letters.reset(tx, await store.who_resets(tx, email), email, now, send=send)
+            await self._letters.reset(tx, await store.who_resets(tx, email), email, now, send=may_send())
 
         await self._put(work)
         crashpoint.reach("identity.after_ask_reset")
@@ -110,7 +110,9 @@ class Recovery:
             if not await store.reset_password(tx, proof.person, proof.email, password, now):
                 raise Refused("link_expired")
             await self._letters.password_changed(tx, proof.email, now)
-            return await store.end_logins(tx, [proof.person], now)
+            ended = await store.end_logins(tx, [proof.person], now)
+            crashpoint.reach("identity.before_commit")
+            return ended
 
         async def landed(tx: Tx) -> list[UUID] | None:
             if not await store.has_password(tx, found.person, password):

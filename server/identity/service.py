@@ -82,7 +82,7 @@ class Identity:
         password = await self._passwords.hash(self._rules.check(wanted.password, email))
         person, login, secret, now = self._ids.new(), self._ids.new(), tokens.new_secret(), self._clock.now()
         by_mail = self._verification == "required"
-        send = by_mail and self._throttle.may_mail("verification", email)
+        may_send = self._throttle.mail("verification", email)
 
         async def work(tx: Tx) -> Me:
             if not await store.insert_person(
@@ -99,8 +99,10 @@ class Identity:
                 raise Refused("email_taken")
             if by_mail:
                 taken = await store.person_of(tx, email) is not None
-                await self._letters.verification(tx, person, email, now, taken=taken, send=send)
-            return await self._begin_login(tx, login, person, secret, device, now)
+                await self._letters.verification(tx, person, email, now, taken=taken, send=may_send())
+            me = await self._begin_login(tx, login, person, secret, device, now)
+            crashpoint.reach("identity.before_commit")
+            return me
 
         async def landed(tx: Tx) -> Me | None:
             return await store.me(tx, person)

@@ -7,6 +7,8 @@ is a SHA-256 of the address: the limiter's keys are no list of people.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
+from functools import cache
 from typing import Protocol
 from uuid import UUID
 
@@ -52,8 +54,17 @@ class Throttle:
         """Somebody asks who has an address. Raises Unavailable limited."""
         self._admit(f"lookup {person}", LOOKUPS)
 
-    def may_mail(self, purpose: Purpose, email: str) -> bool:
-        return self._wait(f"mail {purpose} {_hashed(email)}", MAILS) == 0
+    def mail(self, purpose: Purpose, email: str) -> Callable[[], bool]:
+        """Whether one more mail may go there, which it asks when it is called first and remembers.
+
+        Units of work call it: what never reaches the database, or is repeated there, takes nothing from the limit.
+        """
+
+        @cache
+        def may_send() -> bool:
+            return self._wait(f"mail {purpose} {_hashed(email)}", MAILS) == 0
+
+        return may_send
 
     def _admit(self, key: str, rate: Rate) -> None:
         wait = self._wait(key, rate)

@@ -117,6 +117,22 @@ async def test_at_most_three_mails_an_hour_go_to_one_address_and_the_last_link_s
     await world.recovery.verify(sent[-1].text.split("/#/verify/")[1].split()[0])
 
 
+async def test_what_never_reached_the_database_takes_nothing_from_the_limit(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def away(*_: object, **__: object) -> None:
+        raise Unavailable("unavailable")
+
+    with monkeypatch.context() as outage:
+        outage.setattr(world.database, "run", away)
+        for _ in range(5):
+            assert await refusal(world.register()) == "unavailable"
+            assert await refusal(world.recovery.ask_reset(ADA)) == "unavailable"
+    await world.register()
+    await world.recovery.ask_reset(ADA)
+    assert len(await world.mails()) == 2
+
+
 # --- resets -----------------------------------------------------------------------------------------------------------
 
 
