@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,8 @@ from chiron.errors import CODES
 SEED = int(os.environ.get("CHIRON_FUZZ_SEED", "20261124"))
 EXAMPLES = int(os.environ.get("CHIRON_FUZZ_EXAMPLES", "25"))
 """Of each operation, in each of the two modes."""
+BUSY = 3
+"""How often the same request is made again when the server says that it is busy now."""
 SECONDS = 30.0
 """For one answer: a busy machine is no defect, but a hung request is."""
 
@@ -116,10 +119,13 @@ class Caller:
     def _ask(self, case: Case[Any], operation: Operation) -> None:
         headers = self._home.elsewhere() | (self._ada.bearer if operation.signed_in else {})
         hypothesis.note(case.as_curl_command())
-        try:
-            answer = case.call(base_url=self._home.address, session=self._http, headers=headers, timeout=SECONDS)
-        except (requests.exceptions.InvalidHeader, UnicodeEncodeError):
-            hypothesis.reject()  # the client cannot send it
+        answer = self._call(case, headers)
+        for _ in range(BUSY):
+            if answer.status_code != 503 or operation.id in HEALTH:
+                break
+            # A machine that is busy with other things is no defect; a request that cannot be answered stays one.
+            time.sleep(float(answer.headers["retry-after"][0]))
+            answer = self._call(case, headers)
         status, body = answer.status_code, answer.content or b""
         media = (answer.headers.get("content-type") or [""])[0]
         said = f"{operation.id} answered {status}: {body[:300]!r}"
@@ -134,6 +140,12 @@ class Caller:
             if code in ("method", "not_found") and "{" in operation.path:
                 return  # what was put into the path made it another address
         self._document.check(operation, status, media, body)
+
+    def _call(self, case: Case[Any], headers: dict[str, str]) -> Any:
+        try:
+            return case.call(base_url=self._home.address, session=self._http, headers=headers, timeout=SECONDS)
+        except (requests.exceptions.InvalidHeader, UnicodeEncodeError):
+            hypothesis.reject()  # the client cannot send it
 
     def _run(self, work: Any) -> None:
         asyncio.run_coroutine_threadsafe(work, self._loop).result(SECONDS)
