@@ -56,7 +56,7 @@ from chiron.server.platform.keys import KeyRing
 from chiron.server.platform.lag import LoopLag
 from chiron.server.platform.mail import DropFolder, Mailer, Sender, Smtp, parse_smtp
 from chiron.server.platform.once import Kept, Sweep
-from chiron.server.ports import ChannelAuthority, Clock, Database, Health, Ids, Rate, Record, Route, Tx
+from chiron.server.ports import ChannelAuthority, Clock, Database, Health, Ids, Lifespan, Rate, Record, Route, Tx
 from chiron.server.realtime.link import LinkLimits
 from chiron.server.realtime.links import Links
 from chiron.server.realtime.publisher import Publisher
@@ -93,7 +93,6 @@ class App:
         self._ids = ids
         self._draining = False
         self._pool = Pool(config.database)
-        self._sweep = Sweep(self._pool, clock)
         self._passwords = Passwords()
         self._limiter = Limiter(LIMITED_KEYS)
         self._limits = Limits(self._limiter, _rates(config.settings.limits))
@@ -111,8 +110,7 @@ class App:
         self._extend = extend
         self._extension = Extension()
         # Made by `start`, since they need to know the loop and the database.
-        self._revocations: Revocations | None = None
-        self._expiry: Expiry | None = None
+        self._started: list[Lifespan] = []
         self._chat: Chat | None = None
         self._links: Links | None = None
         self._gateway: Gateway | None = None
@@ -138,10 +136,7 @@ class App:
             publisher.end_login(login)
 
         identity, identity_api = self._make_identity(login_ended)
-        self._revocations = Revocations(self._pool, self._clock, self._tokens, login_ended)
-        await self._revocations.start()
-        self._expiry = Expiry(self._pool, self._clock, login_ended)
-        await self._expiry.start()
+        revocations = Revocations(self._pool, self._clock, self._tokens, login_ended)
         self._chat = Chat(
             self._pool,
             self._ids,
@@ -154,9 +149,10 @@ class App:
         services = Services(self._pool, self._chat, identity, self._clock, self._ids)
         if self._extend is not None:
             self._extension = self._extend(services)
-        await self._chat.start()
-        await self._mailer.start()
-        await self._sweep.start()
+        expiry = Expiry(self._pool, self._clock, login_ended)
+        for part in (revocations, expiry, Sweep(self._pool, self._clock), self._mailer, self._chat):
+            await part.start()
+            self._started.append(part)
         api = ChatApi(self._chat, epoch)
         authorities: list[ChannelAuthority] = [ConversationChannels(self._chat), PersonalChannels(self._pool)]
         self._links = Links(
@@ -183,7 +179,7 @@ class App:
                 "database": health.remembered(self._pool.check, self._clock),
                 "migrations": health.remembered(partial(migrate.check, self._pool), self._clock),
                 "committer": self._chat.check,
-                "revocations": self._revocations.check,
+                "revocations": revocations.check,
                 "server": self._is_draining,
             }
         )
@@ -247,14 +243,8 @@ class App:
         """Give up what is left; what was accepted by the committer is still written."""
         if self._links is not None:
             await self._links.stop()
-        if self._chat is not None:
-            await self._chat.stop()
-        await self._mailer.stop()
-        await self._sweep.stop()
-        if self._expiry is not None:
-            await self._expiry.stop()
-        if self._revocations is not None:
-            await self._revocations.stop()
+        while self._started:
+            await self._started.pop().stop()
         self._lag.stop()
         self._engine.stop()
         self._passwords.close()
