@@ -20,7 +20,7 @@ import schemathesis
 from database import MigratedDatabase
 from document import PROBLEM, Document, Operation
 from hypothesis import strategies as st
-from resident import Residence, residence, tasks
+from resident import PASSWORD, Residence, residence, tasks
 from schemathesis import Case, GenerationMode
 from schemathesis.core.result import Ok
 from serving import until
@@ -99,13 +99,13 @@ class Caller:
         @hypothesis.given(case=generated.as_strategy(generation_mode=mode), data=st.data())
         def examples(case: Case[Any], data: st.DataObject) -> None:
             if data.draw(st.booleans()):
-                self._put_real_ids(case, data)
+                self._put_what_there_is(case, data)
             self._ask(case, operation)
 
         examples()
 
-    def _put_real_ids(self, case: Case[Any], data: st.DataObject) -> None:
-        """A made-up id is nobody's: behind a real one there is more to break."""
+    def _put_what_there_is(self, case: Case[Any], data: st.DataObject) -> None:
+        """A made-up id is nobody's, and no made-up text an address: behind real ones there is more to break."""
         for name in case.path_parameters or {}:
             if name in self._places:
                 case.path_parameters[name] = data.draw(st.sampled_from(self._places[name]))
@@ -113,6 +113,13 @@ class Caller:
             if holder.keys() & {"person", "email"} and not holder.keys() - {"person", "email"}:
                 holder.clear()
                 holder["person"] = data.draw(st.sampled_from(self._places["person"]))
+            if "people" in holder:
+                holder |= {"people": [{"person": self._ben.id}], "title": "Reeds"}
+            if {"email", "password"} <= holder.keys():
+                address = f"{data.draw(st.integers(0, 1 << 32))}@example.org"
+                holder |= {"email": data.draw(st.sampled_from([self._ada.email, address])), "password": PASSWORD}
+            if {"name", "zone"} & holder.keys():
+                holder |= {"name": "Ada", "zone": data.draw(st.sampled_from(["UTC", "Europe/Vienna", "Middle/Earth"]))}
             if holder.get("kind") == "text" and "body" in holder:
                 holder["body"] = {"text": data.draw(st.text(max_size=30))}
 
@@ -183,7 +190,8 @@ async def test_no_request_breaks_the_server_or_its_word(database: MigratedDataba
     assert set(caller.statuses) == set(document.operations) - {"get_realtime"}
     # It was not the same refusal all the time.
     assert {"invalid", "not_found", "bad_request"} <= caller.codes
-    assert any(status < 300 for statuses in caller.statuses.values() for status in statuses)
+    done = {name for name, statuses in caller.statuses.items() if any(status < 300 for status in statuses)}
+    assert len(done) > len(caller.statuses) / 2
     print({name: sorted(statuses) for name, statuses in caller.statuses.items()}, sorted(caller.codes))
 
 
