@@ -91,16 +91,15 @@ class Server:
 
     def worker(self) -> int | None:
         """Process id of the worker that lives now."""
-        for process in psutil.process_iter(["pid", "cmdline", "ppid"]):
-            if "chiron.server.worker" in (process.info["cmdline"] or []) and self._is_ours(process):
-                return int(process.info["pid"])
-        return None
-
-    def _is_ours(self, process: psutil.Process) -> bool:
+        if self.process is None:
+            return None
         try:
-            return self.process is not None and process.ppid() == self.process.pid
+            for child in psutil.Process(self.process.pid).children():
+                if "chiron.server.worker" in child.cmdline():
+                    return child.pid
         except psutil.Error:
-            return False
+            pass  # gone while it was looked at
+        return None
 
     def postmaster(self) -> int | None:
         try:
