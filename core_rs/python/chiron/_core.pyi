@@ -408,10 +408,11 @@ class Hub:
         """Links whose control lane overflowed: close them, resumably."""
     def attached(self, link: int, number: int) -> Literal["filling", "live", "lagging"] | None: ...
     def stats(self) -> dict[str, int]:
-        """What there is now: connections, links, attachments, queued_bytes and its parts queued_begun_bytes (the rest of
-        frames that have left in part), queued_control_bytes, queued_durable_bytes and queued_ephemeral_bytes.
+        """What there is now: connections, links, attachments, queued_bytes and its parts queued_begun_bytes (the rest
+        of frames that have left in part), queued_control_bytes, queued_durable_bytes and queued_ephemeral_bytes.
 
-        Since the start: frames (sent to links, and the answers that opened them), dropped_events, lagged (attachments that became pull-only).
+        Since the start: frames (sent to links, and the answers that opened them), dropped_events, lagged (attachments
+        that became pull-only).
         """
 
 # --------------------------------------------------------------------------------------------------------------- tools
