@@ -70,7 +70,7 @@ async def test_polls_share_one_look_and_its_answer_for_a_second(house: Any) -> N
     built = house()
     asked = Asked()
     check = health.remembered(asked, built.clock)
-    waiting = [asyncio.create_task(check()) for _ in range(3)]
+    waiting = [asyncio.ensure_future(check()) for _ in range(3)]
     await asyncio.sleep(0)
     asked.answer.set()
     assert await asyncio.gather(*waiting) == ["the answer 1"] * 3
@@ -83,7 +83,7 @@ async def test_polls_share_one_look_and_its_answer_for_a_second(house: Any) -> N
 async def test_who_asks_and_leaves_takes_the_answer_from_nobody(house: Any) -> None:
     asked = Asked()
     check = health.remembered(asked, house().clock)
-    first, second = asyncio.create_task(check()), asyncio.create_task(check())
+    first, second = asyncio.ensure_future(check()), asyncio.ensure_future(check())
     await asyncio.sleep(0)
     first.cancel()
     asked.answer.set()
