@@ -235,6 +235,9 @@ class Route:
     cannot. With `kept`, `rule.check` is not asked about a replay: it was when the effect took place, which may be why
     it would refuse now (who has left is no member), so the answer shows only what the first one showed.
 
+    `shown_to` tells for which requests there is such an address at all: for any other there is none, whatever its
+    method. Without it, there is for all.
+
     What `/openapi.json` says of the route is all here; what only it reads:
     `summary` (one line), `description` (CommonMark), `refusals` (codes of the handler's own, beyond those that follow
     from rule, body and query), `also` (other statuses with which `result` may come) and `media` (its content type).
@@ -251,6 +254,7 @@ class Route:
     cost: float = 1.0
     limit: Rate | None = None
     once: Literal["kept", "needless", "refused"] = "refused"
+    shown_to: Callable[[Request], bool] | None = None
     summary: str = ""
     description: str = ""
     refusals: tuple[str, ...] = ()

@@ -1,4 +1,8 @@
-"""`/metrics`, for Prometheus: on a listener of its own, which is no way into anything else."""
+"""`/metrics`, for Prometheus: on a listener of its own, which is no way into anything else.
+
+It is asked by a loopback name alone: a page of elsewhere whose name an attacker's DNS turned into 127.0.0.1 (DNS
+rebinding) would otherwise be of its origin, and read it.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +13,7 @@ from prometheus_client.exposition import choose_encoder
 
 from chiron.errors import ChironError, Refused
 from chiron.server.gateway import tracing
+from chiron.server.gateway.mail_page import is_loopback_host
 from chiron.server.gateway.problems import problem
 from chiron.server.ports import Clock, Request, Response
 
@@ -23,7 +28,8 @@ class Exposition:
         self._clock = clock
 
     async def respond(self, request: Request) -> Response:
-        if request.target.partition("?")[0] != PATH:
+        hosts = [value for name, value in request.headers if name == "host"]
+        if request.target.partition("?")[0] != PATH or not all(map(is_loopback_host, hosts)):
             return self._refuse(Refused("not_found", what="address"))
         if request.method not in ("GET", "HEAD"):
             return self._refuse(Refused("method", method=request.method, allowed="GET, HEAD"))

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from email.utils import format_datetime
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 import msgspec
@@ -35,6 +35,8 @@ from chiron.server.ports import (
     Rule,
     TokenVerifier,
 )
+
+T = TypeVar("T")
 
 REALTIME = "/v1/realtime"
 CLIENT_GONE = 499
@@ -112,7 +114,11 @@ class Gateway:
                 raise TypeError(f"the route {route.method} {route.path} has no rule")
             if route.once == "kept" and (replays is None or not route.rule.signed_in):
                 raise ValueError(f"the route {route.method} {route.path} cannot keep outcomes")
-        self._router = Router(routes)
+        self._router = Router(route for route in routes if route.shown_to is None)
+        hidden = {route.shown_to for route in routes if route.shown_to is not None}
+        self._hidden = [
+            (shown_to, Router(route for route in routes if route.shown_to == shown_to)) for shown_to in hidden
+        ]
         self._verifier = verifier
         self._limits = limits
         self._clock = clock
@@ -209,7 +215,7 @@ class Gateway:
         if request.method == "OPTIONS":
             return self._options(exchange)
         try:
-            match = self._router.match(request.method, _path(request))
+            match = self._look(request, lambda router: router.match(request.method, _path(request)))
         except Refused:
             page = self._page(exchange)
             if page is None:
@@ -233,6 +239,20 @@ class Gateway:
         query = decode_query(request.target, route.query) if route.query is not None else None
         result = await route.handler(Call(principal, match.params, body, query, request, once))
         return _encode(route, result, (idempotency.REPLAYED,) if _is_replay(once) else ())
+
+    def _look(self, request: Request, look: Callable[[Router], T]) -> T:
+        """Among the routes that there are for everybody, then among those that there are for this request.
+
+        Raises Refused: not_found, method.
+        """
+        try:
+            return look(self._router)
+        except Refused as refusal:
+            if refusal.code == "not_found":
+                for shown_to, router in self._hidden:
+                    if shown_to(request):
+                        return look(router)
+            raise
 
     def _page(self, exchange: _Exchange) -> Response | None:
         """What is no route: a file of the page, or the WebSocket's address asked without an upgrade."""
@@ -258,7 +278,7 @@ class Gateway:
         elif self._pages is not None and self._pages.has(path):
             exchange.route, methods = "page", ("GET", "HEAD", "OPTIONS")
         else:
-            exchange.route, methods = self._router.options(path)
+            exchange.route, methods = self._look(request, lambda router: router.options(path))
         self._origins.check(request)
         return Response(204, b"", [("allow", ", ".join(methods)), *self._origins.preflight(request, methods)])
 

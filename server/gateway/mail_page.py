@@ -11,8 +11,9 @@ person on this machine made on purpose:
     no Origin; Sec-Fetch-Site none or same-origin  no page of elsewhere, nor one of another port, fetches, embeds or
                                                    opens it
 
-Everything else is told that there is no such address, and no answer may be stored, framed, or read by another origin.
-It cannot tell apart the people of one machine, nor see a tunnel that forwards bytes: `mail.page = "off"` is for these.
+For everything else there is no such address (`Route.shown_to`), and no answer may be stored, framed, or read by another
+origin. It cannot tell apart the people of one machine, nor see a tunnel that forwards bytes: `mail.page = "off"` is for
+these.
 """
 
 from __future__ import annotations
@@ -26,10 +27,9 @@ import msgspec
 
 from chiron.errors import Refused
 from chiron.server.config import Settings
-from chiron.server.gateway.decoding import decode_query
 from chiron.server.platform.clock import milliseconds
 from chiron.server.platform.mail import DropFolder, Dropped
-from chiron.server.ports import ANYONE, Call, Request, Response, Route
+from chiron.server.ports import ANYONE, Call, Handler, Request, Response, Route
 
 SHOWN = 100
 """Mails on the page, the newest."""
@@ -76,46 +76,37 @@ def is_shown(settings: Settings) -> bool:
 
 
 def routes(folder: DropFolder) -> list[Route]:
-    async def listing(call: Call) -> Response:
-        _require_private(call)
+    async def listing(_: Call) -> Response:
         return _page(_document(await folder.newest(SHOWN)))
 
     async def one(call: Call) -> Response:
-        _require_private(call)
         raw = await folder.raw(call.params["mail"])
         if raw is None:
             raise Refused("not_found", what="mail")
         return Response(200, raw, [("content-type", "text/plain; charset=utf-8"), ("content-security-policy", POLICY)])
 
     async def as_json(call: Call) -> Response:
-        request = _require_private(call)
-        wanted = decode_query(
-            request.target, Wanted
-        )  # not by the gateway, whose refusal would say that there is a page
+        wanted: Wanted = call.query
         mails = await folder.newest(SHOWN, to=wanted.to)
         body = msgspec.json.encode({"items": [_encoded(mail) for mail in mails]})
         return Response(200, body, [("content-type", "application/json")])
 
-    async def style(call: Call) -> Response:
-        _require_private(call)
+    async def style(_: Call) -> Response:
         return Response(200, STYLE.encode(), [("content-type", "text/css; charset=utf-8")])
 
+    def route(path: str, handler: Handler, summary: str, query: type | None = None) -> Route:
+        return Route("GET", path, handler, ANYONE, query=query, cost=5.0, shown_to=is_private, summary=summary)
+
     return [
-        Route("GET", "/mail", listing, ANYONE, cost=5.0, summary="The drop folder as a page"),
-        Route("GET", "/mail/{mail:uuid}", one, ANYONE, cost=5.0, summary="One mail as it was sent"),
-        Route("GET", "/mail.json", as_json, ANYONE, cost=5.0, summary="The drop folder for programs"),
-        Route("GET", "/mail.css", style, ANYONE, summary="The style of the page"),
+        route("/mail", listing, "The drop folder as a page"),
+        route("/mail/{mail:uuid}", one, "One mail as it was sent"),
+        route("/mail.json", as_json, "The drop folder for programs", Wanted),
+        route("/mail.css", style, "The style of the page"),
     ]
 
 
-def _require_private(call: Call) -> Request:
-    """Raises Refused not_found, as for any address that does not exist."""
-    if call.request is None or not _is_private(call.request):
-        raise Refused("not_found", what="address")
-    return call.request
-
-
-def _is_private(request: Request) -> bool:
+def is_private(request: Request) -> bool:
+    """Whether a person on this machine made it on purpose, as far as can be told."""
     hosts = [value for name, value in request.headers if name == "host"]
     return (
         _is_loopback(request.address)
