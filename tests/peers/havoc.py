@@ -7,6 +7,7 @@ import re
 from collections import Counter
 from dataclasses import dataclass, field
 from importlib.util import find_spec
+from itertools import zip_longest
 from pathlib import Path
 from typing import Literal
 
@@ -14,10 +15,10 @@ from serving import Server, until
 from talk import Progress
 
 LABELS = {
-    "committer.before_commit": (5, 25),
-    "committer.after_commit": (5, 25),
-    "committer.before_ack": (5, 25),
-    "committer.during_delivery": (50, 250),
+    "committer.before_commit": (3, 10),
+    "committer.after_commit": (3, 10),
+    "committer.before_ack": (3, 10),
+    "committer.during_delivery": (20, 150),
     "mail.before_send": (1, 4),
     "mail.after_send": (1, 4),
     "identity.before_commit": (1, 3),
@@ -36,8 +37,8 @@ Kind = Literal["worker", "postgres", "supervisor", "everything"]
 
 @dataclass
 class Havoc:
-    """One kill each time that another part of `total` messages is acknowledged. Each new supervisor has other labels
-    armed; before the next one starts, a worker has died at each of them.
+    """One kill each time that another part of `total` messages is acknowledged. Each new supervisor has more labels
+    armed, and those that nobody has died at yet.
     """
 
     server: Server
@@ -48,9 +49,10 @@ class Havoc:
     done: Counter[Kind] = field(default_factory=Counter)
 
     async def wreak(self) -> None:
-        turns = self._turns()
-        plan = self._plan(len(turns))
+        """Ends when a worker has died at each label."""
+        turns = iter(self._turns())
         armed: list[str] = []
+        plan = self._plan()
         for number, kind in enumerate(plan):
             await self.progress.reach(self.total * (number + 1) // (len(plan) + 2))
             match kind:
@@ -59,40 +61,46 @@ class Havoc:
                 case "postgres":
                     await until(self.server.kill_postgres, lambda: f"no PostgreSQL to kill\n{self.server.tail()}")
                 case "supervisor" | "everything":
-                    await self._until_reached(armed)
                     await self.server.kill_supervisor()
                     if kind == "everything":
                         self.server.kill_everything()
-                    armed = turns.pop()
+                    armed += next(turns)
                     await self.server.start(crash_at=",".join(map(self._place, armed)), wait=False)
             self.done[kind] += 1
-        await self._until_reached(armed)
+        await until(
+            lambda: not LABELS.keys() - self.reached().keys(),
+            lambda: f"nobody dies at {LABELS.keys() - self.reached().keys()}\n{self.server.tail()}",
+        )
 
     def reached(self) -> Counter[str]:
         """How often workers died at each label."""
         return Counter(re.findall(r"^reached (\S+)$", self.server.log.read_text(errors="replace"), re.MULTILINE))
 
-    async def _until_reached(self, labels: list[str]) -> None:
-        await until(
-            lambda: self.reached().keys() >= set(labels),
-            lambda: f"not all of {labels} are reached\n{self.server.tail()}",
-        )
-
     def _place(self, label: str) -> str:
+        """With a file, so that one worker alone dies at each."""
         return f"{label}:{self.rng.randint(*LABELS[label])}:{self.server.folder / label}"
 
     def _turns(self) -> list[list[str]]:
-        """What each supervisor has armed, the last first. Mail comes early: it waits for the end of a lease then."""
-        labels = self.rng.sample(sorted(LABELS), len(LABELS))
-        labels.sort(key=lambda label: label.startswith("mail."))
-        turns = -(-len(labels) // ARMED)
-        return [labels[turn::turns] for turn in range(turns)]
+        """What each supervisor has armed in addition.
 
-    def _plan(self, supervisors: int) -> list[Kind]:
-        kinds: list[Kind] = [self.rng.choice(["supervisor", "supervisor", "everything"]) for _ in range(supervisors)]
-        kinds += [self.rng.choice(["worker", "worker", "postgres"]) for _ in range(self.kills - supervisors)]
-        self.rng.shuffle(kinds)
-        return kinds
+        Early are those that need talk, which comes to its end, and of mail, which waits for the end of a lease then.
+        """
+        shuffled = self.rng.sample(sorted(LABELS), len(LABELS))
+        talk = [label for label in shuffled if label.startswith("committer.")]
+        rest = sorted(
+            set(shuffled) - set(talk), key=lambda label: (not label.startswith("mail."), shuffled.index(label))
+        )
+        order = [label for pair in zip_longest(talk, rest) for label in pair if label]
+        return [order[begin : begin + ARMED] for begin in range(0, len(order), ARMED)]
+
+    def _plan(self) -> list[Kind]:
+        """Supervisors are spread: one of so many."""
+        supervisors = len(self._turns())
+        plan: list[Kind] = [self.rng.choice(["worker", "worker", "postgres"]) for _ in range(self.kills)]
+        for turn in range(supervisors):
+            begin, end = self.kills * turn // supervisors, self.kills * (turn + 1) // supervisors
+            plan[self.rng.randrange(begin, end)] = self.rng.choice(["supervisor", "supervisor", "everything"])
+        return plan
 
 
 def labels_of_the_server() -> set[str]:

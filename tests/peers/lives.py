@@ -120,11 +120,12 @@ class Lives:
             told = Told(f"life{number}@example.org", f"first secret of life {number}")
             self.told.append(told)
             phone, desk, visitor = Device(self._server, told), Device(self._server, told), Api(self._server.address)
-            with contextlib.suppress(Late):
-                await self._one(told, phone, desk, visitor, random.Random(self._rng.random()))
-            self.done["lives"] += 1
-            for api in (phone.api, desk.api, visitor):
-                await api.close()
+            async with contextlib.AsyncExitStack() as stack:
+                for api in (phone.api, desk.api, visitor):
+                    stack.push_async_callback(api.close)
+                with contextlib.suppress(Late):
+                    await self._one(told, phone, desk, visitor, random.Random(self._rng.random()))
+                self.done["lives"] += 1
 
     def enough(self) -> None:
         """Whoever lives comes to an end."""
@@ -177,8 +178,9 @@ class Lives:
             accepted = await self._accepted(partial(visitor.verify, token), "link_expired", tries)
             await self._refresh(phone)
             if not phone.api.person["verified"] and (accepted or tries.unanswered):
-                with contextlib.suppress(ServerRefused):
-                    await self._log_in(phone)
+                attempt = partial(phone.api.log_in, told.email, told.password)
+                if await self._accepted(attempt, "credentials", Tries()):
+                    phone.remember()
             if phone.api.person["verified"]:
                 told.person = UUID(phone.api.person["person"])
                 self.done["verified"] += 1
