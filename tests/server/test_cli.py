@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import pty
 import re
@@ -18,9 +19,12 @@ from serving import CHIRON, DEADLINE, Server, servers
 
 from chiron import __version__
 from chiron.client import Api, demo, ulid
+from chiron.db.migrate import bundled
+from chiron.server.config import Settings
 
+ALL_APPLIED = "".join(f"Applied {migration.name}.\n" for migration in bundled())
 PASSWORD = "correct horse battery staple"
-COMMANDS = ["serve", "migrate", "demo", "chat", "doctor"]
+COMMANDS = ["serve", "config", "reload", "rotate", "migrate", "demo", "chat", "doctor"]
 
 
 # --- what every command has -------------------------------------------------------------------------------------------
@@ -67,7 +71,11 @@ async def test_the_package_runs_as_a_module_too() -> None:
         (["serve", "--port", "65536"], "less than or equal to 65535"),
         (["serve", "--plain", "8080"], "'8080' is not an address; write HOST:PORT, such as 127.0.0.1:8080."),
         (["serve", "--plain", "[::1:8080"], "is not an address"),
-        (["serve", "--tls-cert", "/tmp/chain.pem"], "Give both --tls-cert and --tls-key, or neither."),
+        (["serve", "--tls-cert", "/tmp/chain.pem"], "tls.certificate and tls.key: give both or neither."),
+        (["serve", "--set", "prot=1"], "there is no such setting; did you mean port?"),
+        (["serve", "--set", "mail.smtp=smtp://ada:secret@h"], "others on this machine would see the password"),
+        (["config", "--json", "--check"], "Give one of --check, --example and --json."),
+        (["rotate", "tyres"], "'tyres' is not one of"),
         (["serve", "--log-level", "loud"], "'loud' is not one of"),
         (["demo", "--ca", "/no/such/file"], "does not exist"),
         (["demo", "--server", "ftp://example.org"], "is not a server's address"),
@@ -93,15 +101,16 @@ async def test_a_folder_that_cannot_be_made_is_73(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     outcome = await chiron("serve", "--data-dir", str(tmp_path / "file" / "data"))
     assert outcome.status == 73
-    assert outcome.said == f"chiron: {tmp_path}/file/data cannot be made: Not a directory.\n"
+    assert outcome.said.endswith(f"\nchiron: {tmp_path}/file/data cannot be made: Not a directory.\n")
 
 
 async def test_what_was_not_foreseen_is_71_and_a_sentence(tmp_path: Path) -> None:
     (tmp_path / "keys.json").mkdir(mode=0o700)
     outcome = await chiron("serve", "--data-dir", str(tmp_path))
     assert outcome.status in (71, 78)
-    assert outcome.said.startswith("chiron: ")
-    assert "Is a directory" in outcome.said
+    last = outcome.said.splitlines()[-1]
+    assert last.startswith("chiron: ")
+    assert "Is a directory" in last
 
 
 # --- migrate ----------------------------------------------------------------------------------------------------------
@@ -115,7 +124,7 @@ async def test_migrate_makes_and_upgrades_the_database_of_a_folder(new_server: C
     assert not server.data.exists()
 
     made = await chiron("migrate", "--data-dir", str(server.data))
-    assert (made.status, made.output) == (0, "Applied 0001_spine.sql.\n")
+    assert (made.status, made.output) == (0, ALL_APPLIED)
     again = await chiron("migrate", "--data-dir", str(server.data))
     assert (again.status, again.output) == (0, "The database is up to date.\n")
     state = await chiron("migrate", "--status", "--data-dir", str(server.data))
@@ -136,7 +145,7 @@ async def test_migrate_beside_a_running_server_leaves_it_alone(server: Server) -
 async def test_migrate_says_what_is_to_be_applied_to_a_database_of_ones_own(bare_database: str) -> None:
     state = await chiron("migrate", "--status", CHIRON_DATABASE=bare_database)
     assert re.search(r"0001_spine\.sql .*to be applied", state.output)
-    assert (await chiron("migrate", CHIRON_DATABASE=bare_database)).output == "Applied 0001_spine.sql.\n"
+    assert (await chiron("migrate", CHIRON_DATABASE=bare_database)).output == ALL_APPLIED
 
 
 async def test_migrate_without_a_database_is_69() -> None:
@@ -354,3 +363,73 @@ async def at_terminal(*arguments: str, **environment: str) -> AsyncIterator[Pseu
             await process.wait()
         asyncio.get_running_loop().remove_reader(ours)
         os.close(ours)
+
+
+# --- config -----------------------------------------------------------------------------------------------------------
+
+
+async def test_config_shows_each_value_with_its_source_and_no_password(tmp_path: Path) -> None:
+    file = tmp_path / "chiron.toml"
+    file.write_text('port = 1\n\n[mail]\nsmtp = "smtp://ada:hunter2@mail.example.org"\n')
+    said = {"CHIRON_DATABASE": "postgresql://u:hunter3@h/d", "CHIRON_PORT": "2"}
+    options = ["--data-dir", str(tmp_path), "--set", "limits.person_burst=7"]
+    table = await chiron("config", *options, **said)
+    assert (table.status, table.said) == (0, "")
+    rows = {line.split()[0]: line.split()[1:] for line in table.output.splitlines()}
+    assert rows["port"] == ["2", "CHIRON_PORT"]
+    assert rows["host"] == ['""', "default"]
+    assert rows["mail.smtp"] == ['"smtp://ada:***@mail.example.org"', f"{file}:4"]
+    assert rows["database"] == ['"postgresql://u:***@h/d"', "CHIRON_DATABASE"]
+    assert rows["limits.person_burst"] == ["7.0", "--set", "limits.person_burst"]
+    assert rows["data_dir"] == [f'"{tmp_path}"', "--data-dir"]
+
+    as_json = json.loads((await chiron("config", "--json", *options, **said)).output)
+    assert as_json.keys() == rows.keys() - {"setting"}
+    assert as_json["port"] == {"value": 2, "source": "CHIRON_PORT", "origin": "environment", "reload": False}
+    assert as_json["mail.smtp"]["value"] == "smtp://ada:***@mail.example.org"
+    assert as_json["plain"]["origin"] == "default"
+    assert as_json["log_level"]["reload"] is True
+
+
+async def test_config_check_says_valid_or_what_is_wrong(tmp_path: Path) -> None:
+    (tmp_path / "chiron.toml").write_text("port = 1\n")
+    right = await chiron("config", "--check", "--data-dir", str(tmp_path))
+    assert (right.status, right.output, right.said) == (0, "valid\n", "")
+    (tmp_path / "chiron.toml").write_text("port = 70000\nplain = '8080'\n")
+    wrong = await chiron("config", "--check", "--data-dir", str(tmp_path))
+    assert (wrong.status, wrong.output) == (78, "")
+    assert [line.partition(":")[2].partition(":")[0] for line in wrong.said.splitlines()[1:]] == ["1", "2"]
+    assert (await chiron("config", "--check", "--port", "1", CHIRON_PROT="1")).status == 78
+    assert (await chiron("serve", CHIRON_PORT="x")).status == 78
+
+
+async def test_the_example_is_a_file_to_begin_with(tmp_path: Path) -> None:
+    example = await chiron("config", "--example")
+    file = tmp_path / "chiron.toml"
+    file.write_text(example.output.replace("#port = 8443", "port = 9443"))
+    shown = json.loads((await chiron("config", "--json", "--config", str(file))).output)
+    assert {name: each["value"] for name, each in shown.items() if each["origin"] != "default"} == {"port": 9443}
+
+
+async def test_the_help_names_the_defaults_that_hold() -> None:
+    helped = " ".join(re.sub(r"[│╭╮╰╯─]", " ", (await chiron("serve", "--help")).output).split())
+    for shown in (Settings().port, Settings().plain):
+        assert f"[default: ({shown})]" in helped
+
+
+async def test_serve_says_where_its_settings_are_from(new_server: Callable[[], Server]) -> None:
+    server = new_server()
+    server.data.mkdir(mode=0o711)
+    (server.data / "chiron.toml").write_text('log_level = "error"\n')
+    await server.start()
+    variables, flags = len(server.settings), 4
+    expected = f"  Settings: {server.data / 'chiron.toml'}, {variables} environment variables, {flags} flags"
+    assert server.tail().splitlines()[0] == expected
+
+
+async def test_migrate_uses_the_database_that_the_file_names(tmp_path: Path) -> None:
+    address = nobody().replace("http://", "postgresql://chiron:hunter2@")
+    (tmp_path / "chiron.toml").write_text(f'database = "{address}"\n')
+    outcome = await chiron("migrate", "--data-dir", str(tmp_path))
+    assert outcome.status == 69
+    assert outcome.said.startswith("chiron: PostgreSQL at 127.0.0.1:")

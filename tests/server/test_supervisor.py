@@ -103,7 +103,7 @@ class HalfSent:
 # --- stopping ---------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 async def test_a_stop_finishes_what_was_begun_and_has_clients_come_back(server: Server, number: signal.Signals) -> None:
     postmaster = server.postmaster()
     assert postmaster is not None
