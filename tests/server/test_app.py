@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
 import httpx
+import msgspec
 import pytest
 import uvloop
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -20,7 +22,7 @@ from websockets.typing import Subprotocol
 
 from chiron.errors import SetupError
 from chiron.server import app
-from chiron.server.config import IdentitySettings, Settings, WorkerConfig
+from chiron.server.config import IdentitySettings, LimitSettings, Settings, WorkerConfig
 from chiron.server.platform import base64url, keys
 
 SECONDS = 30.0
@@ -65,12 +67,14 @@ async def hear(link: ClientConnection, op: str) -> dict[str, Any]:
             return frame
 
 
-@asynccontextmanager
-async def serving(database: MigratedDatabase) -> AsyncIterator[House]:
+def settled(database: MigratedDatabase, held: keys.Keys) -> WorkerConfig:
     settings = Settings(identity=IdentitySettings(verification="off"))
-    server = app.build(
-        WorkerConfig(database=database.dsn, keys=keys.generate(), tls_chain=b"", tls_key=b"", settings=settings)
-    )
+    return WorkerConfig(database=database.dsn, keys=held, tls_chain=b"", tls_key=b"", settings=settings)
+
+
+@asynccontextmanager
+async def serving(database: MigratedDatabase, config: WorkerConfig | None = None) -> AsyncIterator[House]:
+    server = app.build(config or settled(database, keys.generate()))
     sock = socket.create_server(("127.0.0.1", 0))
     await server.start([(sock, False)])
     house = House(server, sock.getsockname()[1])
@@ -171,6 +175,45 @@ async def test_rfc7517_the_published_keys_check_the_tokens(database: MigratedDat
         assert claims["exp"] - claims["iat"] == ada["expires_in"]
         public = Ed25519PublicKey.from_public_bytes(base64url.decode(key["x"]))
         public.verify(base64url.decode(signature), signed.encode())  # raises when it does not
+
+
+async def test_a_token_is_accepted_until_its_key_leaves_and_links_stay(
+    database: MigratedDatabase,
+) -> None:
+    first = keys.generate(time.time())
+    config = settled(database, first)
+    async with asyncio.timeout(SECONDS), serving(database, config) as house:
+
+        async def published() -> list[str]:
+            return [key["kid"] for key in (await house.ask("GET", "/.well-known/jwks.json", None))["keys"]]
+
+        ada = await house.sign_up("ada")
+        async with house.link(ada) as link:
+            second = keys.replaced(first, keys.PURPOSES, time.time())
+            house.server.reload(msgspec.structs.replace(config, keys=second))
+            assert await published() == [key.kid for key in second.signing]
+            assert (await house.ask("GET", "/v1/me", ada))["http"] == 200
+            # The login's secret was sealed by the key before.
+            newer = await house.ask("POST", "/v1/logins/refresh", None, {"refresh_token": ada["refresh_token"]})
+            assert newer["http"] == 200
+
+            third = keys.rotated(second, time.time() + 3600, 660.0)
+            house.server.reload(msgspec.structs.replace(config, keys=third))
+            assert await published() == [second.signing[0].kid]
+            assert (await house.ask("GET", "/v1/me", ada))["code"] == "unauthenticated"
+            assert (await house.ask("GET", "/v1/me", newer))["http"] == 200
+            await say(link, op="command", id=2, name="conversation.list")
+            assert (await hear(link, "ok"))["id"] == 2
+
+
+async def test_other_limits_hold_at_once(database: MigratedDatabase) -> None:
+    config = settled(database, keys.generate())
+    async with asyncio.timeout(SECONDS), serving(database, config) as house:
+        assert (await house.ask("GET", "/v1/me", None))["http"] == 401
+        limits = LimitSettings(address_per_second=0.1, address_burst=2.0)
+        strict = msgspec.structs.replace(config.settings, limits=limits)
+        house.server.reload(msgspec.structs.replace(config, settings=strict))
+        assert 429 in [(await house.ask("GET", "/v1/me", None))["http"] for _ in range(5)]
 
 
 async def test_a_listener_with_tls_needs_a_certificate(database: MigratedDatabase) -> None:

@@ -12,6 +12,8 @@ from chiron.server.control import (
     Drain,
     Failed,
     Ready,
+    Reload,
+    Reloaded,
     Start,
     ToSupervisor,
     ToWorker,
@@ -30,8 +32,8 @@ CONFIG = WorkerConfig(database="d", keys=keys.generate(), tls_chain=b"\n\x00" * 
 
 async def test_messages_arrive_whole_and_in_order() -> None:
     supervisor, worker = await pair()
-    to_worker: list[ToWorker] = [Start(CONFIG), Drain(2.5)]
-    to_supervisor: list[ToSupervisor] = [Ready(), Unready("no\nluck"), Failed("mend it", 78)]
+    to_worker: list[ToWorker] = [Start(CONFIG), Reload(1, CONFIG), Drain(2.5)]
+    to_supervisor: list[ToSupervisor] = [Ready(), Reloaded(1, "no"), Unready("no\nluck"), Failed("mend it", 78)]
     for down in to_worker:
         supervisor.send(down)
     for up in to_supervisor:

@@ -35,6 +35,19 @@ def test_what_is_below_the_level_is_left_out() -> None:
     assert [line["event"] for line in lines(program, level="warning")] == ["c"]
 
 
+def test_the_level_changes_for_loggers_that_were_used_before() -> None:
+    program = """
+from chiron.server.telemetry import set_log_level
+other = logging.getLogger("asyncio")
+log.info('a'); log.debug('b'); other.error('c')
+set_log_level('error')
+log.info('d'); log.error('e'); other.warning('f'); other.error('g')
+set_log_level('debug')
+log.debug('h'); other.warning('i')
+"""
+    assert [line["event"] for line in lines(program)] == ["a", "c", "e", "g", "h", "i"]
+
+
 def test_what_has_a_secrets_name_is_left_out() -> None:
     [line] = lines("log.info('login', password='hunter2', access_token='eyJ', person='ada')")
     assert (line["password"], line["access_token"], line["person"]) == ("[redacted]", "[redacted]", "ada")
