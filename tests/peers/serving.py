@@ -94,11 +94,14 @@ class Server:
         if self.process is None:
             return None
         try:
-            for child in psutil.Process(self.process.pid).children():
+            children = psutil.Process(self.process.pid).children()
+        except psutil.Error:
+            return None
+        for child in children:
+            # Another child may be gone while it is looked at, or dead and not yet waited for.
+            with contextlib.suppress(psutil.Error):
                 if "chiron.server.worker" in child.cmdline():
                     return child.pid
-        except psutil.Error:
-            pass  # gone while it was looked at
         return None
 
     def postmaster(self) -> int | None:
