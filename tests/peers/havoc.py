@@ -94,13 +94,21 @@ class Havoc:
         return [order[begin : begin + ARMED] for begin in range(0, len(order), ARMED)]
 
     def _plan(self) -> list[Kind]:
-        """Supervisors are spread: one of so many."""
+        """Of every kind some, in any order; but supervisors are spread, one of so many kills."""
         supervisors = len(self._turns())
-        plan: list[Kind] = [self.rng.choice(["worker", "worker", "postgres"]) for _ in range(self.kills)]
+        with_labels = _shared(self.rng, supervisors, ["supervisor", "supervisor", "everything"])
+        others = _shared(self.rng, self.kills - supervisors, ["worker", "postgres", "worker"])
+        plan: list[Kind] = []
         for turn in range(supervisors):
-            begin, end = self.kills * turn // supervisors, self.kills * (turn + 1) // supervisors
-            plan[self.rng.randrange(begin, end)] = self.rng.choice(["supervisor", "supervisor", "everything"])
+            share = others[len(others) * turn // supervisors : len(others) * (turn + 1) // supervisors]
+            share.insert(self.rng.randint(0, len(share)), with_labels[turn])
+            plan += share
         return plan
+
+
+def _shared(rng: random.Random, count: int, kinds: list[Kind]) -> list[Kind]:
+    """So many, in these shares, shuffled."""
+    return rng.sample((kinds * count)[:count], count)
 
 
 def labels_of_the_server() -> set[str]:
