@@ -113,14 +113,14 @@ def from_path(value: object) -> str:
     """For `msgspec` encoders: paths as text."""
     if isinstance(value, Path):
         return str(value)
-    raise NotImplementedError(f"{type(value).__name__} is not told over the pipe")
+    raise TypeError(f"{type(value).__name__} is not told over the pipe")
 
 
 def to_path(wanted: type, value: object) -> Path:
     """For `msgspec` decoders: text as paths."""
     if wanted is Path and isinstance(value, str):
         return Path(value)
-    raise NotImplementedError(f"{wanted.__name__} is not told over the pipe")
+    raise TypeError(f"{wanted.__name__} is not told over the pipe")
 
 
 class Listener(msgspec.Struct, frozen=True):
