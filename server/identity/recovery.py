@@ -136,7 +136,7 @@ class Recovery:
         own = await self._database.read(lambda tx: store.own_credentials(tx, person))
         if own is None:
             raise Refused("not_found", what="person")
-        email, current = own
+        email, current, verified = own
         if not await self._passwords.matches(current, wanted.current):
             raise Refused("credentials")
         password = await self._passwords.hash(self._rules.check(wanted.password, email))
@@ -146,7 +146,8 @@ class Recovery:
             await store.drop_proofs(tx, person, "reset")
             if not await store.replace_password(tx, person, current, password):
                 raise Refused("credentials")
-            await self._letters.password_changed(tx, email, now)
+            if verified:  # who registers another one's address may not write to them, as often as they like
+                await self._letters.password_changed(tx, email, now)
             return await store.end_logins(tx, [person], now, but=principal.login)
 
         async def landed(tx: Tx) -> list[UUID] | None:

@@ -90,10 +90,10 @@ async def credentials(tx: Tx, email: str) -> tuple[UUID, str] | None:
     return (row["person"], row["password"]) if row else None
 
 
-async def own_credentials(tx: Tx, person: UUID) -> tuple[str, str] | None:
-    """(e-mail address, password hash)."""
-    row = await tx.fetchrow("SELECT email, password FROM person_private WHERE person = $1", person)
-    return (row["email"], row["password"]) if row else None
+async def own_credentials(tx: Tx, person: UUID) -> tuple[str, str, bool] | None:
+    """(e-mail address, password hash, whether the address is verified)."""
+    row = await tx.fetchrow("SELECT email, password, verified_at FROM person_private WHERE person = $1", person)
+    return (row["email"], row["password"], row["verified_at"] is not None) if row else None
 
 
 async def lock_password(tx: Tx, person: UUID, password: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ import httpx
 import msgspec
 import pytest
 from cast import NEEDS_SOMEBODY, Findings, Place, request_of, rows, said, word
-from community import Address, Community, Somebody, bearer, essence
+from community import Address, Community, Somebody, bearer, client_id, essence
 from database import MigratedDatabase
 from resident import PASSWORD
 from serving import until
@@ -217,3 +218,27 @@ async def test_a_login_that_ended_in_one_process_is_over_in_another_within_two_s
             assert word(answer) == "login_ended", operation
         assert (await two.http.get("/v1/me", headers=bearer(kept.access))).status_code == 200
         assert (await links[0].ask(op="command", name="conversation.list"))["op"] == "ok"
+
+
+async def test_who_was_removed_in_one_process_is_told_nothing_more_in_another(
+    community: Community, tmp_path: Path
+) -> None:
+    ada, ben = await community.person(), await community.person("Ben")
+    group = await community.group(ada.id, [ben.id])
+    place = f"/v1/conversations/{group}"
+    async with (
+        community.serve(tmp_path / "one") as one,
+        community.serve(tmp_path / "two") as two,
+        two.link(ben.access) as link,
+    ):
+        assert (await link.ask(op="attach", channel=f"conv:{group}", gen=1))["outcome"] == "complete"
+        removal = await one.http.delete(f"{place}/members/{ben.id}", headers=ada.bearer)
+        assert removal.status_code == 204
+        for text in ("a secret", "another secret"):
+            message = {"client_id": client_id(), "kind": "text", "body": {"text": text}}
+            said = await two.http.post(f"{place}/messages", json=message, headers=ada.bearer)
+            assert said.status_code == 201
+        # What was published before the answer to this is heard before it, or was held back and is not there any more.
+        assert (await link.ask(op="sync", channel=f"conv:{group}", after=0))["code"] == "not_found"
+        assert (await link.ask(op="attach", channel=f"conv:{group}", gen=2))["outcome"] == "denied"
+        assert not [frame for frame in link.heard if "secret" in json.dumps(frame)]

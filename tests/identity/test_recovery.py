@@ -226,6 +226,13 @@ async def test_a_change_needs_the_current_password_and_ends_the_other_logins(wor
     assert (mail.to, mail.subject) == (ADA, "Your password was changed")
 
 
+async def test_an_address_that_nobody_has_verified_is_not_written_to_by_changing_a_password(world: World) -> None:
+    stranger = principal(await world.register("alan@example.org"))
+    await world.mails()
+    await world.recovery.change_password(stranger, ChangePassword(current=PASSWORD, password=ANOTHER))
+    assert await world.mails() == []
+
+
 async def test_a_change_ends_a_reset_that_was_asked_for(world: World) -> None:
     mine = await world.resident()
     await world.recovery.ask_reset(ADA)

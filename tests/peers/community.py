@@ -276,6 +276,8 @@ class Conversing:
     def __init__(self, socket: ClientConnection) -> None:
         self._socket = socket
         self._ids = itertools.count(1)
+        self.heard: list[dict[str, Any]] = []
+        """Everything, in order."""
         self.closed: int | None = None
         """The code that the server closed it with."""
 
@@ -295,6 +297,7 @@ class Conversing:
             async with asyncio.timeout(60.0):
                 while True:
                     last = json.loads(await self._socket.recv())
+                    self.heard.append(last)
                     if last["op"] != "ping" and id is not None and last.get("id") == id:
                         return last
         except ConnectionClosed as closed:
