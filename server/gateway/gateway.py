@@ -295,7 +295,8 @@ class Gateway:
                 raise Refused("unauthenticated")
             principal = self._verifier.verify(token.strip())
             exchange.person = principal.person
-            del exchange.standings["address"]  # others may share it: their business
+            # Others may share it: their business. Where another route of the path is free it was not counted.
+            exchange.standings.pop("address", None)
             exchange.charge(self._limits.person(principal.person, route.cost, now))
         if route.limit is not None:
             who = request.address if principal is None else principal.person

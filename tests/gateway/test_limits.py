@@ -48,6 +48,15 @@ async def test_a_person_is_told_of_the_persons_limit_and_not_of_whom_they_share_
     assert answer.headers["ratelimit-policy"] == '"person";q=20;w=10'
 
 
+async def test_a_free_route_frees_nobody_from_the_persons_limit_at_the_same_path(house: Any) -> None:
+    free = Route("GET", "/both", nothing, ANYONE, cost=0.0)
+    mine = Route("POST", "/both", nothing, SIGNED_IN, cost=3.0)
+    built = house([free, mine], rates=RATES, limiter=Limiter(9))
+    assert "ratelimit" not in (await built.ask("GET", "/both")).headers
+    answer = await built.ask("POST", "/both", token="ada")
+    assert (answer.status, answer.headers["ratelimit"]) == (204, '"person";r=17;t=2')
+
+
 async def test_who_is_not_signed_in_is_told_of_the_addresss_limit(house: Any) -> None:
     built = house([OPEN, MINE], rates=RATES, limiter=Limiter(9))
     assert members((await built.ask("GET", "/open")).headers["ratelimit"]) == {"address": {"r": 99, "t": 1}}
