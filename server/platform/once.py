@@ -102,6 +102,8 @@ class Sweep:
                 deleted = await self._sweep()
             except (ChironError, StatementError) as error:
                 log.warning("once.not_swept", error=str(error))
+            except Exception:  # a defect must not end the task: rows would be kept for ever
+                log.exception("once.not_swept")
             else:
                 log.debug("once.swept", rows=deleted)
 

@@ -234,6 +234,25 @@ async def test_a_sweep_deletes_what_is_a_day_old_and_nothing_younger(database: M
     assert len(set(pauses)) == len(pauses), "workers do not come at the same time"
 
 
+async def test_a_sweep_that_fails_is_followed_by_the_next_one() -> None:
+    tried: asyncio.Queue[None] = asyncio.Queue()
+
+    class Broken:
+        async def read(self, work: Any) -> Any:
+            raise AssertionError("it deletes")
+
+        async def run(self, work: Any, *, landed: Any = None) -> Any:
+            tried.put_nowait(None)
+            raise RuntimeError("a defect")
+
+    sweep = Sweep(Broken(), Standing(), sleep=lambda _: asyncio.sleep(0))
+    await sweep.start()
+    async with asyncio.timeout(10):
+        for _ in range(2):
+            await tried.get()
+    await sweep.stop()
+
+
 async def test_with_a_million_rows_nothing_reads_the_table(database: MigratedDatabase) -> None:
     person = await somebody(database.pool)
     await fill(database, ROWS, NOW - timedelta(days=2), NOW)
