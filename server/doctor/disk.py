@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pwd
 import shlex
 import stat
 import statistics
@@ -129,10 +128,10 @@ def _sync_seconds(folder: Path) -> float:
 
 def _not_writable(ground: Path, error: OSError) -> Fault:
     if isinstance(error, PermissionError):
-        me = _user(os.geteuid())
+        me = processes.user(os.geteuid())
         return problem(
             f"User {me} may not write in {ground}.",
-            f"sudo -u {_user(ground.stat().st_uid)} chiron …   (run everything as its owner)",
+            f"sudo -u {processes.user(ground.stat().st_uid)} chiron …   (run everything as its owner)",
             f"chown -R {me} {shlex.quote(str(ground))}   (or give it to {me})",
         )
     return problem(
@@ -157,7 +156,7 @@ def folder(subject: Subject) -> Found:
     if not place.is_dir():
         return str(place), [problem(f"{place} is no folder.", "chiron serve --data-dir FOLDER")]
     status = place.stat()
-    owner, me = _user(status.st_uid), _user(os.geteuid())
+    owner, me = processes.user(status.st_uid), processes.user(os.geteuid())
     summary = f"{place}, of {owner}, mode {stat.S_IMODE(status.st_mode):04o}"
     faults = []
     if status.st_uid != os.geteuid():
@@ -210,7 +209,7 @@ def _keys(subject: Subject) -> list[Fault]:
     try:
         msgspec.json.decode(file.read_bytes(), type=Keys)
     except PermissionError:
-        me, owner = _user(os.geteuid()), _user(file.stat().st_uid)
+        me, owner = processes.user(os.geteuid()), processes.user(file.stat().st_uid)
         return [problem(f"User {me} may not read {file}.", f"sudo -u {owner} chiron …   (run everything as its owner)")]
     except (OSError, msgspec.MsgspecError) as error:
         return [
@@ -220,13 +219,6 @@ def _keys(subject: Subject) -> list[Fault]:
             )
         ]
     return []
-
-
-def _user(number: int) -> str:
-    try:
-        return pwd.getpwuid(number).pw_name
-    except KeyError:
-        return str(number)
 
 
 def _size(size: int) -> str:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import os
-import pwd
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 from chiron.errors import SetupError
-from chiron.server.doctor import certificate, clock, database, disk, machine, mail, network, programs
+from chiron.server.doctor import certificate, clock, database, disk, machine, mail, network, processes, programs
 from chiron.server.doctor.findings import Finding, Found, problem
 from chiron.server.doctor.subject import Subject
 
@@ -81,9 +80,11 @@ async def _run(check: Check, subject: Subject) -> Found:
     except SetupError as error:
         return "cannot be looked at", [problem(str(error), "chiron doctor   (again, when that is mended)")]
     except PermissionError as error:
-        me = pwd.getpwuid(os.geteuid()).pw_name
         return "may not be looked at", [
-            problem(f"User {me} may not read {error.filename}.", f"sudo chiron doctor --data-dir {subject.folder}")
+            problem(
+                f"User {processes.user(os.geteuid())} may not read {error.filename}.",
+                f"sudo chiron doctor --data-dir {subject.folder}",
+            )
         ]
     except Exception as error:
         said = f"{type(error).__name__}: {error}"

@@ -1,4 +1,4 @@
-"""Other processes, as Linux's /proc shows them: who holds a lock or a port, and whose children they are.
+"""Other processes, as Linux's /proc shows them: who holds a lock or a port, whose children they are, and users' names.
 
 Where there is no /proc, or where a process is another user's, nothing is known, and None or nothing is the answer.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import pwd
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -97,6 +98,14 @@ def name(pid: int) -> str:
         return f"{(PROC / str(pid) / 'comm').read_text().strip()} (process {pid})"
     except OSError:
         return f"process {pid}"
+
+
+def user(number: int) -> str:
+    """Name of a user for people; the number where it has none, as in many containers."""
+    try:
+        return pwd.getpwuid(number).pw_name
+    except KeyError:
+        return str(number)
 
 
 def descriptor_limit(pid: int) -> int | None:

@@ -36,6 +36,7 @@ from chiron.server.doctor import (
     certificate,
     clock,
     disk,
+    examination,
     machine,
     mail,
     network,
@@ -665,6 +666,18 @@ def test_what_may_not_be_read_is_not_taken_for_damaged(short_tmp: Path) -> None:
     assert "may not look into" in sentence
     assert mend.startswith("sudo -u '#0' chiron doctor")
     assert "BACKUP" not in str(folder)
+
+
+async def test_a_user_without_a_name_is_told_by_number_what_may_not_be_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def closed(subject: Subject) -> Found:
+        raise PermissionError(13, "Permission denied", str(subject.folder / "closed"))
+
+    monkeypatch.setattr(os, "geteuid", lambda: 54321)
+    monkeypatch.setattr(examination, "CHECKS", (("folder", closed),))
+    (finding,) = [finding async for finding in examination.examine(Subject(Settings(data_dir=tmp_path)))]
+    assert [fault.sentence for fault in finding.faults] == [f"User 54321 may not read {tmp_path}/closed."]
 
 
 @root
