@@ -95,6 +95,7 @@ class _Banner:
     def _mail(self, serving: Serving) -> list[str]:
         """Where mail goes, and where it can be read."""
         from chiron.server.gateway import mail_page
+        from chiron.server.platform.addresses import is_local_authority
         from chiron.server.platform.mail import parse_smtp
 
         if self._settings.mail.smtp is not None:
@@ -102,7 +103,7 @@ class _Banner:
         lines = [f"  mail is kept in    {self._settings.data_dir / 'mail'}"]
         if mail_page.is_shown(self._settings):
             addresses = [serving.plain, serving.secure]
-            here = [each for each in addresses if each and mail_page.is_loopback_host(each.partition("//")[2])]
+            here = [each for each in addresses if each and is_local_authority(each.partition("//")[2])]
             lines += [f"  read it at         [bold cyan]{address}/mail[/bold cyan]" for address in here[:1]]
         return lines
 

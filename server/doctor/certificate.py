@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import itertools
 import shlex
 from datetime import UTC, datetime, timedelta
@@ -16,6 +15,7 @@ from chiron.errors import SetupError
 from chiron.server.doctor.findings import Fault, Found, problem, warning
 from chiron.server.doctor.subject import Subject
 from chiron.server.edge import certificates
+from chiron.server.platform.addresses import is_local
 
 SOON = timedelta(days=14)
 """Automatic renewal begins a month before the end: what has two weeks left was not renewed."""
@@ -72,7 +72,7 @@ def _development(subject: Subject, now: datetime) -> Found:
     mend = ('[tls] certificate = "/…/fullchain.pem", key = "/…/privkey.pem"   (for other names than this machine\'s)',)
     host = urlsplit(subject.settings.public_url or "").hostname
     faults = []
-    if host is not None and not _is_loopback(host):
+    if host is not None and not is_local(host):
         faults.append(
             problem(
                 f"People come to {host}, and the development authority vouches for this machine's loopback names "
@@ -155,13 +155,6 @@ def _matches(host: str, name: str) -> bool:
     if name.startswith("*."):
         return host.partition(".")[2] == name[2:]
     return host == name
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _name(one: x509.Certificate) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import ipaddress
 import os
 import socket
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from chiron.server.config import parse_address
 from chiron.server.doctor import processes
 from chiron.server.doctor.findings import Fault, Found, problem, warning
 from chiron.server.doctor.subject import Subject
+from chiron.server.platform.addresses import is_local
 
 PRIVILEGED = 1024
 ANSWER_SECONDS = 5.0
@@ -57,7 +57,7 @@ def ports(subject: Subject) -> Found:
         said.append(f"{place.setting} {place.port} {word}")
         if fault:
             faults.append(fault)
-        if place.setting == "plain" and not _loopback(place.host) and not subject.settings.trusted_proxies:
+        if place.setting == "plain" and not is_local(place.host) and not subject.settings.trusted_proxies:
             faults.append(
                 warning(
                     f"The listener without TLS is on {place.host}, where passwords pass in clear.",
@@ -133,13 +133,6 @@ def _holders(port: int) -> set[int]:
 def _free_port(place: Place) -> int | None:
     above = range(max(place.port + 1, PRIVILEGED), min(place.port + 50, 65536))
     return next((port for port in above if _bind(place.host, port) is None), None)
-
-
-def _loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 async def server(subject: Subject) -> Found:

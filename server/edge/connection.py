@@ -426,7 +426,7 @@ class TcpConnection(asyncio.BufferedProtocol):
 
     def _enter_network(self, address: str) -> bool:
         """Whether the network of a client may have one more connection. This machine is nobody's client."""
-        if not address or _is_loopback(address):
+        if not address or addresses.is_loopback(address):
             return True
         self._network = addresses.network(address)
         return self._capacity.enter(self._network)
@@ -645,10 +645,3 @@ class TcpConnection(asyncio.BufferedProtocol):
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if _NOTSENT_LOWAT_OPTION is not None:
                 sock.setsockopt(socket.IPPROTO_TCP, _NOTSENT_LOWAT_OPTION, _NOTSENT_LOWAT)
-
-
-def _is_loopback(address: str) -> bool:
-    try:
-        return addresses.parse(address).is_loopback
-    except ValueError:
-        return False

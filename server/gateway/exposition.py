@@ -13,8 +13,8 @@ from prometheus_client.exposition import choose_encoder
 
 from chiron.errors import ChironError, Refused
 from chiron.server.gateway import tracing
-from chiron.server.gateway.mail_page import is_loopback_host
 from chiron.server.gateway.problems import problem
+from chiron.server.platform.addresses import is_local_authority
 from chiron.server.ports import Clock, Request, Response
 
 PATH = "/metrics"
@@ -29,7 +29,7 @@ class Exposition:
 
     async def respond(self, request: Request) -> Response:
         hosts = [value for name, value in request.headers if name == "host"]
-        if request.target.partition("?")[0] != PATH or not all(map(is_loopback_host, hosts)):
+        if request.target.partition("?")[0] != PATH or not all(map(is_local_authority, hosts)):
             return self._refuse(Refused("not_found", what="address"))
         if request.method not in ("GET", "HEAD"):
             return self._refuse(Refused("method", method=request.method, allowed="GET, HEAD"))

@@ -19,7 +19,6 @@ these.
 from __future__ import annotations
 
 import html
-import ipaddress
 import re
 from uuid import UUID
 
@@ -27,6 +26,7 @@ import msgspec
 
 from chiron.errors import Refused
 from chiron.server.config import Settings
+from chiron.server.platform.addresses import is_local_authority, is_loopback
 from chiron.server.platform.clock import milliseconds
 from chiron.server.platform.mail import DropFolder, Dropped
 from chiron.server.ports import ANYONE, Call, Handler, Request, Response, Route
@@ -45,7 +45,6 @@ POLICY = "; ".join(
     ]
 )
 
-_HOST = re.compile(r"(?P<host>localhost|127(?:\.\d{1,3}){3}|\[::1\])(?::\d{1,5})?", re.ASCII | re.IGNORECASE)
 _TRACES = frozenset({"forwarded", "via", "x-real-ip", "x-client-ip", "x-cluster-client-ip", "true-client-ip"})
 _TRACE_PREFIXES = ("x-forwarded", "x-original-", "x-envoy-", "cf-", "fly-")
 _OWN = frozenset({"none", "same-origin"})
@@ -109,9 +108,9 @@ def is_private(request: Request) -> bool:
     """Whether a person on this machine made it on purpose, as far as can be told."""
     hosts = [value for name, value in request.headers if name == "host"]
     return (
-        _is_loopback(request.address)
+        is_loopback(request.address)
         and len(hosts) == 1
-        and is_loopback_host(hosts[0])
+        and is_local_authority(hosts[0])
         and request.version != "1.0"
         and all(_is_own(name.lower(), value) for name, value in request.headers)
     )
@@ -122,24 +121,6 @@ def _is_own(name: str, value: str) -> bool:
     if name == "sec-fetch-site":
         return value.strip().lower() in _OWN
     return name != "origin" and name not in _TRACES and not name.startswith(_TRACE_PREFIXES)
-
-
-def is_loopback_host(text: str) -> bool:
-    """Whether `HOST[:PORT]` names this machine by a loopback address or as localhost, and cannot name another."""
-    match = _HOST.fullmatch(text)
-    if match is None:
-        return False
-    host = match["host"].strip("[]")
-    return host.lower() == "localhost" or _is_loopback(host)
-
-
-def _is_loopback(address: str) -> bool:
-    try:
-        parsed = ipaddress.ip_address(address)
-    except ValueError:
-        return False
-    mapped = parsed.ipv4_mapped if isinstance(parsed, ipaddress.IPv6Address) else None
-    return (mapped or parsed).is_loopback
 
 
 def _encoded(mail: Dropped) -> DroppedMail:

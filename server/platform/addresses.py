@@ -1,9 +1,12 @@
-"""Internet addresses as limits see them."""
+"""Internet addresses: what limits see of one, and which are of this machine alone."""
 
 from __future__ import annotations
 
 import functools
 import ipaddress
+import re
+
+_AUTHORITY = re.compile(r"(?P<host>localhost|127(?:\.\d{1,3}){3}|\[::1\])(?::\d{1,5})?", re.ASCII | re.IGNORECASE)
 
 
 @functools.lru_cache(4096)
@@ -23,7 +26,29 @@ def parse(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
 
     Raises ValueError.
     """
-    parsed = ipaddress.ip_address(address.partition("%")[0])
-    if isinstance(parsed, ipaddress.IPv6Address) and parsed.ipv4_mapped is not None:
-        return parsed.ipv4_mapped
-    return parsed
+    return _unmapped(ipaddress.ip_address(address.partition("%")[0]))
+
+
+def is_loopback(address: str) -> bool:
+    """Whether it is an address of this machine alone; what is no address is not."""
+    try:
+        return _unmapped(ipaddress.ip_address(address)).is_loopback
+    except ValueError:
+        return False
+
+
+def is_local(host: str) -> bool:
+    """Whether a host is a loopback address, or `localhost` (RFC 6761 §6.3)."""
+    return host == "localhost" or is_loopback(host)
+
+
+def is_local_authority(text: str) -> bool:
+    """Whether `HOST[:PORT]`, as `Host` has it, is of such a host, and cannot be of another."""
+    match = _AUTHORITY.fullmatch(text)
+    return match is not None and is_local(match["host"].strip("[]").lower())
+
+
+def _unmapped(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
+        return address.ipv4_mapped
+    return address

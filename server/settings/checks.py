@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import SplitResult, parse_qsl, urlencode, urlsplit
 
+from chiron.server.platform.addresses import is_local
+
 _HOST = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)(\.(?!-)[A-Za-z0-9_-]{1,63}(?<!-))*\.?")
 _HIDDEN = "***"
 _PASSWORDS = frozenset({"password", "sslpassword", "passfile"})
@@ -54,11 +56,7 @@ def host(text: str) -> None:
 
 def loopback_address(text: str) -> None:
     host, _ = parse_address(text)
-    try:
-        loopback = host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        loopback = False
-    if not loopback:
+    if not is_local(host):
         raise ValueError(f"{text!r} is not an address of this machine alone; write 127.0.0.1:PORT or [::1]:PORT")
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ipaddress
 import re
 from dataclasses import dataclass, field
 from urllib.parse import unquote, urlsplit
 
 import aiosmtplib
 
+from chiron.server.platform.addresses import is_local
 from chiron.server.platform.mail.message import Letter, Sender, ascii_domain, needs_smtputf8
 from chiron.server.platform.mail.transport import Down, Undelivered
 
@@ -44,7 +44,7 @@ class SmtpServer:
     @property
     def starttls(self) -> bool:
         """Whether STARTTLS (RFC 3207) is used where it is offered. To this machine nobody listens in."""
-        return not self.implicit_tls and (self.user is not None or not _is_loopback(self.host))
+        return not self.implicit_tls and (self.user is not None or not is_local(self.host))
 
 
 def parse_smtp(url: str) -> SmtpServer:
@@ -206,10 +206,3 @@ async def _reset(connection: aiosmtplib.SMTP) -> bool:
 def _kind(error: Exception) -> str:
     """The answer's code or the error's name; never its text."""
     return str(error.code) if isinstance(error, aiosmtplib.SMTPResponseException) else type(error).__name__
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
