@@ -22,6 +22,7 @@ from chiron.db.embedded import EmbeddedPostgres, running_dsn
 from chiron.db.lock import FolderLock
 from chiron.errors import SetupError
 from chiron.server.config import Listener, Settings, WorkerConfig, parse_address
+from chiron.server.edge.tcp import BACKLOG
 from chiron.server.live import certificate_of, load_keys
 from chiron.server.ports import Clock
 
@@ -33,8 +34,6 @@ RESTART_SECONDS = (0.0, 0.1, 0.5, 2.0, 5.0)
 
 WORTH_SAYING = 3
 """After so many failed starts in a row people are told, and not the log alone."""
-
-BACKLOG = 4096
 
 Report = Callable[[str], None]
 

@@ -16,6 +16,7 @@ from chiron.server.edge.engine import Engine
 from chiron.server.ports import Gateway, Proxies
 
 BACKLOG = 4096
+"""Connections that may wait to be accepted; the kernel may allow fewer."""
 ABORT_SECONDS = 1.0
 """For what was cut short to be gone."""
 
