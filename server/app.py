@@ -24,8 +24,8 @@ from chiron.server.chat.api import ChatApi
 from chiron.server.chat.channels import ConversationChannels, PersonalChannels
 from chiron.server.chat.service import Chat
 from chiron.server.config import ISSUER, LimitSettings, WorkerConfig
-from chiron.server.edge.connection import WebSocketService
 from chiron.server.edge.engine import Engine
+from chiron.server.edge.service import WebSocketService
 from chiron.server.edge.tcp import TcpListener
 from chiron.server.extension import Extend, Extension, Services
 from chiron.server.gateway import health, mail_page, openapi

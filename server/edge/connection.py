@@ -3,13 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import socket
-import sys
 from collections.abc import Callable, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, field
-from enum import Enum, auto
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 import structlog
 
@@ -18,88 +13,16 @@ from chiron.errors import Unavailable
 from chiron.protocols import http1, proxy, websocket
 from chiron.server.edge.capacity import Capacity
 from chiron.server.edge.engine import Due, Engine
+from chiron.server.edge.phase import NEXT, Phase
+from chiron.server.edge.service import Service, WebSocketService
+from chiron.server.edge.sockets import set_options
 from chiron.server.platform import addresses
-from chiron.server.ports import Gateway, Links, Proxies, Request, Response, Scheme
+from chiron.server.ports import Request, Response, Scheme
 
-_NOTSENT_LOWAT_OPTION = getattr(socket, "TCP_NOTSENT_LOWAT", {"linux": 25, "darwin": 0x201}.get(sys.platform))
-_NOTSENT_LOWAT = 16_384
-"""Bytes that the kernel takes ahead of the network. Without it the kernel takes megabytes for a peer that never reads,
-and a slow reader is not seen."""
 ABNORMAL = 1006
 """What stands for the close code where no close frame was seen (RFC 6455 §7.1.5)."""
 _HOLD_MARK = 65_536
 """While more bytes of answers are queued, no further request (in mode `message`: no further message) is read."""
-
-
-@dataclass(frozen=True, slots=True)
-class EdgeLimits:
-    """Seconds that a transport may take, and what HTTP allows."""
-
-    handshake_seconds: float = 10.0
-    """TLS."""
-    stall_seconds: float = 20.0
-    """Without the peer taking anything that waits for it."""
-    linger_seconds: float = 2.0
-    """Between our last byte and the peer's."""
-    http: http1.Limits = field(default_factory=http1.Limits)
-    proxy: proxy.Limits = field(default_factory=proxy.Limits)
-
-
-@dataclass(frozen=True, slots=True)
-class WebSocketService:
-    """Who gets the connections that become WebSockets.
-
-    In mode `link`, `links` receives wire frames; in mode `message`, `_core.Message` events.
-    """
-
-    links: Links
-    mode: Literal["link", "message"] = "link"
-    subprotocols: Sequence[str] = ("chiron.v1.json",)
-    max_message: int = 65_536
-
-
-@dataclass(frozen=True, slots=True)
-class Service:
-    """What a connection is connected to."""
-
-    gateway: Gateway
-    websocket: WebSocketService | None
-    limits: EdgeLimits
-    proxies: Proxies | None
-
-
-# The life of a TCP connection
-# ----------------------------
-#
-# ANNOUNCING is the header of the PROXY protocol, SECURING the TLS handshake. HTTP and UPGRADED are the two things that
-# bytes can mean. ENDING begins with `Hub.finish`: what is queued still leaves, nothing is added. The flush marks the
-# last bytes; our FIN follows them, and in LINGERING what the peer still sends is thrown away until its FIN comes or the
-# time is over. Closing at once would make the kernel answer unread input with a reset, which may destroy our last bytes
-# on their way (RFC 9112 §9.6).
-#
-# Every arrow that is not in the table leads to GONE and is drawn by `connection_lost` alone, from every phase.
-
-
-class Phase(Enum):
-    ANNOUNCING = auto()
-    SECURING = auto()
-    HTTP = auto()
-    UPGRADED = auto()
-    ENDING = auto()
-    LINGERING = auto()
-    GONE = auto()
-
-
-_NEXT: dict[Phase, frozenset[Phase]] = {
-    Phase.ANNOUNCING: frozenset({Phase.HTTP, Phase.ENDING, Phase.GONE}),
-    Phase.SECURING: frozenset({Phase.HTTP, Phase.ENDING, Phase.GONE}),
-    Phase.HTTP: frozenset({Phase.UPGRADED, Phase.ENDING, Phase.GONE}),
-    Phase.UPGRADED: frozenset({Phase.ENDING, Phase.GONE}),
-    Phase.ENDING: frozenset({Phase.LINGERING, Phase.GONE}),
-    Phase.LINGERING: frozenset({Phase.GONE}),
-    Phase.GONE: frozenset(),
-}
-
 _ENDINGS = (PeerClosed, Broken, Ended)
 """Events that end an upgraded connection."""
 
@@ -185,7 +108,7 @@ class TcpConnection(asyncio.BufferedProtocol):
         engine = self._engine
         self._transport = cast(asyncio.Transport, transport)
         self._transport.set_write_buffer_limits(high=0)
-        self._set_socket_options(transport.get_extra_info("socket"))
+        set_options(transport.get_extra_info("socket"))
         peername = transport.get_extra_info("peername")
         self._address = peername[0] if isinstance(peername, tuple) else ""
         now = engine.now()
@@ -595,7 +518,7 @@ class TcpConnection(asyncio.BufferedProtocol):
 
     def _enter(self, phase: Phase) -> None:
         if phase is not self._phase:
-            assert phase in _NEXT[self._phase], f"from {self._phase.name} to {phase.name}"
+            assert phase in NEXT[self._phase], f"from {self._phase.name} to {phase.name}"
             self._phase = phase
 
     @property
@@ -636,12 +559,3 @@ class TcpConnection(asyncio.BufferedProtocol):
             self._transport.resume_reading()
         else:
             self._transport.pause_reading()
-
-    @staticmethod
-    def _set_socket_options(sock: Any) -> None:
-        if sock is None or sock.family not in (socket.AF_INET, socket.AF_INET6):
-            return
-        with suppress(OSError):  # the peer may be gone already
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            if _NOTSENT_LOWAT_OPTION is not None:
-                sock.setsockopt(socket.IPPROTO_TCP, _NOTSENT_LOWAT_OPTION, _NOTSENT_LOWAT)

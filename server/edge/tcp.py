@@ -11,8 +11,9 @@ import structlog
 
 from chiron._core import Tls
 from chiron.server.edge.capacity import Capacity, descriptor_limit
-from chiron.server.edge.connection import EdgeLimits, Service, TcpConnection, WebSocketService
+from chiron.server.edge.connection import TcpConnection
 from chiron.server.edge.engine import Engine
+from chiron.server.edge.service import EdgeLimits, Service, WebSocketService
 from chiron.server.ports import Gateway, Proxies
 
 BACKLOG = 4096
