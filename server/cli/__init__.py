@@ -18,6 +18,7 @@ EXIT = {
     1: "the server said no",
     2: "wrong arguments",
     69: "a server cannot be reached",
+    70: "the running server could not follow",
     71: "the machine refused (a port, a process)",
     73: "a file cannot be written",
     75: "the database needs longer",

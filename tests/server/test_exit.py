@@ -46,6 +46,13 @@ def test_the_document_has_the_same_table() -> None:
     assert {int(status): meaning for status, meaning in rows} == EXIT
 
 
+def test_the_table_has_every_status_that_the_sources_say() -> None:
+    sources = [file for folder in ("server", "db") for file in (DOCUMENT.parents[1] / folder).rglob("*.py")]
+    said = {int(status) for file in sources for status in re.findall(r"exit_status=(\d+)", file.read_text())}
+    assert len(said) > 4
+    assert said <= EXIT.keys()
+
+
 def test_the_document_has_every_command_with_an_example() -> None:
     text = DOCUMENT.read_text()
     for name in names():
