@@ -59,7 +59,7 @@ class LimitSettings(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fi
     person_burst: Rate = 200.0
     """What a person may take at once, after a rest."""
     endpoint_factor: Rate = 1.0
-    """Multiplies the limits that single operations have besides: registration, sign-in, resets, and asking for mails."""
+    """Multiplies the limits that single operations have besides: registration, sign-in, resets, asking for mails."""
 
 
 class IdentitySettings(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
@@ -88,8 +88,8 @@ class Settings(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=
     origins: Annotated[tuple[str, ...], Trait(check=checks.origin)] = ()
     """Other origins whose pages may use this server."""
     trusted_proxies: Annotated[tuple[str, ...], Trait(check=checks.network)] = ()
-    """Networks (CIDR) whose `Forwarded` or `X-Forwarded-For` is believed; with `proxy_protocol`, who alone may connect to
-    `plain`."""
+    """Networks (CIDR) whose `Forwarded` or `X-Forwarded-For` is believed; with `proxy_protocol`, who alone may connect
+    to `plain`."""
     proxy_protocol: bool = False
     """Whether connections to `plain` begin with a PROXY protocol v2 header, which is then required."""
     metrics: Annotated[str | None, Trait(check=checks.loopback_address)] = "127.0.0.1:9464"

@@ -140,7 +140,7 @@ Scheme = Literal["http", "https"]
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One HTTP request, whatever the version. Header names are lower case; `target` is as it was sent (RFC 9112 §3.2)."""
+    """One HTTP request, whatever the version. Header names are lower case; `target` is as it was sent."""
 
     method: str
     target: str
