@@ -143,7 +143,7 @@ class Connection:
             case State.SWITCHED:
                 raise LocalProtocolError("the connection has switched protocols")
             case State.BODY:
-                return self._read_body(data, now)
+                return self._read_body(data)
             case State.IDLE | State.HEAD:
                 self._input += data
                 return self._read_head(now)
@@ -266,7 +266,7 @@ class Connection:
             return self._refuse(error)
         self._step(Step.HEAD_READ)
         self._phase_began = now
-        return self._read_body(rest, now)
+        return self._read_body(rest)
 
     def _find_head(self, now: float) -> bool:
         """Check line by line what has come of the head; whether it is complete up to `_line_start`."""
@@ -329,7 +329,7 @@ class Connection:
         if self._http.they_are_waiting_for_100_continue:  # RFC 9110 §10.1.1
             self._send(h11.InformationalResponse(status_code=100, headers=[], reason=b"Continue"))
 
-    def _read_body(self, data: bytes, now: float) -> list[Event]:
+    def _read_body(self, data: bytes) -> list[Event]:
         self._body_wire += len(data)
         try:
             done = self._pull_body()

@@ -265,7 +265,7 @@ class ClientConnection:
                 channel = self._numbers.get(frame.number)
                 found.append(events.Happened(channel.name if channel else None, frame.kind, frame.body))
             case frames.Page():
-                self._paged(frame, now, found)
+                self._paged(frame, found)
             case frames.Attached():
                 self._attached(frame, found)
             case frames.Ok():
@@ -422,7 +422,7 @@ class ClientConnection:
             case None:
                 found.append(events.Troubled(error))
 
-    def _paged(self, page: frames.Page, now: float, found: list[events.Event]) -> None:
+    def _paged(self, page: frames.Page, found: list[events.Event]) -> None:
         what = self._waiting.pop(page.id, None)
         if isinstance(what, _Asked):
             found.append(events.Answered(page.id, page))

@@ -62,16 +62,14 @@ class Letters:
         self._ids = ids
         self._site = site
 
-    async def verification(
-        self, tx: Tx, person: UUID, email: str, now: datetime, *, taken: bool, send: bool = True
-    ) -> None:
-        """To who registered: a link, or that they have an account already. It ends older ones if it is sent."""
+    async def verification(self, tx: Tx, person: UUID, email: str, now: datetime, *, taken: bool, send: bool) -> None:
+        """To who registered: a link, or that they have an account already. If it is sent, older links end."""
         link = await self._link(tx, "verification", person if send else None, email, now)
         subject = "You already have an account" if taken else "Confirm your e-mail address"
         text = TAKEN if taken else VERIFICATION
         await self._put(tx, email if send else None, subject, text.format(site=self._site, link=link), now)
 
-    async def reset(self, tx: Tx, person: UUID | None, email: str, now: datetime, *, send: bool = True) -> None:
+    async def reset(self, tx: Tx, person: UUID | None, email: str, now: datetime, *, send: bool) -> None:
         """To who forgot their password; without a person the same work is done for nobody."""
         known = person is not None and send
         link = await self._link(tx, "reset", person if send else None, email, now)
