@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections import Counter
 from collections.abc import Awaitable, Callable, Hashable, Mapping
 from typing import Generic, TypeVar
@@ -11,6 +10,7 @@ from typing import Generic, TypeVar
 import structlog
 
 from chiron.errors import Unavailable, Unknown
+from chiron.server.platform import tasks
 from chiron.server.ports import Clock
 
 K = TypeVar("K")
@@ -79,9 +79,7 @@ class Pace(Generic[K, V]):
         """Hand on what still waits, once."""
         if self._task is None:
             return
-        self._task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await self._task
+        await tasks.end(self._task)
         self._task = None
         if self._turn is not None:
             await self._turn

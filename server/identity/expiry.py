@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -12,6 +11,7 @@ import structlog
 
 from chiron.errors import Unavailable
 from chiron.server.identity import store
+from chiron.server.platform import tasks
 from chiron.server.ports import Clock, Database, Tx
 
 UNVERIFIED = timedelta(days=14)
@@ -46,11 +46,8 @@ class Expiry:
         self._task = asyncio.create_task(self._run(), name="identity expiry")
 
     async def stop(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
-            self._task = None
+        await tasks.end(self._task)
+        self._task = None
 
     async def sweep(self) -> None:
         """Raises Unavailable."""

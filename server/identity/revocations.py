@@ -10,7 +10,6 @@ nobody was signed out: it lets people read, and refuses what they would write (`
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Protocol
@@ -21,6 +20,7 @@ import structlog
 from chiron.errors import Unavailable
 from chiron.server.identity import store
 from chiron.server.identity.tokens import ACCESS_SECONDS
+from chiron.server.platform import tasks
 from chiron.server.ports import Clock, Database, Tx
 
 POLL = 0.4
@@ -67,11 +67,8 @@ class Revocations:
         self._task = asyncio.create_task(self._run(), name="revocations")
 
     async def stop(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
-            self._task = None
+        await tasks.end(self._task)
+        self._task = None
 
     async def check(self) -> str | None:
         """For `ports.Health`."""

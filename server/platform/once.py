@@ -16,6 +16,7 @@ from datetime import datetime, timedelta
 import structlog
 
 from chiron.errors import ChironError, Refused
+from chiron.server.platform import tasks
 from chiron.server.ports import Clock, Database, Once, StatementError, Tx
 
 KEPT = timedelta(hours=24)
@@ -90,10 +91,8 @@ class Sweep:
         self._task = asyncio.create_task(self._run(), name="sweep of once")
 
     async def stop(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
-            self._task = None
+        await tasks.end(self._task)
+        self._task = None
 
     async def _run(self) -> None:
         while True:
