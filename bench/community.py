@@ -16,7 +16,7 @@ from chiron.server.gateway.tokens import VERIFIED
 from chiron.server.identity.tokens import CLIENT, VERSION
 from chiron.server.platform.clock import SystemClock
 from chiron.server.platform.ids import UuidV7
-from chiron.server.platform.keys import Keys
+from chiron.server.platform.keys import FILE, Keys
 
 TOKEN_SECONDS = 4 * 3600
 """Longer than any run: links that are measured are not to refresh meanwhile."""
@@ -39,7 +39,7 @@ class Community:
 
     @classmethod
     async def on(cls, data: Path, dsn: str) -> Community:
-        keys = msgspec.json.decode((data / "keys.json").read_bytes(), type=Keys)
+        keys = msgspec.json.decode((data / FILE).read_bytes(), type=Keys)
         return cls(await asyncpg.connect(dsn), keys)
 
     async def close(self) -> None:

@@ -33,7 +33,7 @@ LOOK_SECONDS = 60.0
 
 
 def keys_file(settings: Settings) -> Path:
-    return settings.data_dir / "keys.json"
+    return settings.data_dir / keys.FILE
 
 
 def load_keys(settings: Settings, clock: Clock) -> Keys:

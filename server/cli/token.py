@@ -160,7 +160,7 @@ def _kept_keys(data_dir: Path | None) -> tuple[Keys, str]:
     from chiron.server.platform import keys
     from chiron.server.settings import load
 
-    file = load.data_dir(told(data_dir=data_dir)) / "keys.json"
+    file = load.data_dir(told(data_dir=data_dir)) / keys.FILE
     try:
         kept = msgspec.json.decode(file.read_bytes(), type=keys.Keys)
     except (OSError, msgspec.MsgspecError) as error:

@@ -17,7 +17,7 @@ from chiron.errors import SetupError
 from chiron.server.doctor import processes
 from chiron.server.doctor.findings import Fault, Found, problem, warning
 from chiron.server.doctor.subject import Subject
-from chiron.server.platform.keys import Keys
+from chiron.server.platform import keys
 
 MEBIBYTE = 1 << 20
 LITTLE = 2048 * MEBIBYTE
@@ -193,21 +193,21 @@ def _way(subject: Subject) -> list[Fault]:
 
 
 def _keys(subject: Subject) -> list[Fault]:
-    file = subject.folder / "keys.json"
+    file = subject.folder / keys.FILE
     path = shlex.quote(str(file))
     if not file.exists():
         if (subject.folder / "postgresql" / "cluster").exists():
             return [
                 problem(
                     f"{file} is missing, although there is a database: with new keys, every login ends.",
-                    f"cp BACKUP/keys.json {path} && chmod 600 {path}",
+                    f"cp BACKUP/{keys.FILE} {path} && chmod 600 {path}",
                 )
             ]
         return []
     if file.stat().st_mode & 0o077:
         return [problem(f"{file} holds the keys of this server, and others may read it.", f"chmod 600 {path}")]
     try:
-        msgspec.json.decode(file.read_bytes(), type=Keys)
+        msgspec.json.decode(file.read_bytes(), type=keys.Keys)
     except PermissionError:
         me, owner = processes.user(os.geteuid()), processes.user(file.stat().st_uid)
         return [problem(f"User {me} may not read {file}.", f"sudo -u {owner} chiron …   (run everything as its owner)")]
@@ -215,7 +215,7 @@ def _keys(subject: Subject) -> list[Fault]:
         return [
             problem(
                 f"{file} cannot be read: {error}.",
-                f"cp BACKUP/keys.json {path} && chmod 600 {path}",
+                f"cp BACKUP/{keys.FILE} {path} && chmod 600 {path}",
             )
         ]
     return []

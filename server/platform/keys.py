@@ -30,6 +30,9 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from chiron.errors import SetupError
 
+FILE = "keys.json"
+"""In the data folder."""
+
 DAY = 86_400.0
 SIGNING_LIFE = 90 * DAY
 """Seconds after which another key signs."""
