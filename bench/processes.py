@@ -6,7 +6,8 @@ import asyncio
 import json
 import shutil
 import sys
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -54,6 +55,14 @@ class Report(msgspec.Struct):
         """What must be zero, where it is not."""
         counts = {"lost": self.lost, "repeated": self.repeated, "disordered": self.disordered, "failed": self.failed}
         return {name: count for name, count in counts.items() if count}
+
+
+def troubles(reports: Iterable[Report]) -> dict[str, int]:
+    """Those of all reports, by what they were."""
+    together: Counter[str] = Counter()
+    for report in reports:
+        together.update(report.troubles)
+    return dict(together)
 
 
 class Child:

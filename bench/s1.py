@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from bench.measure import Cores, Spread, cpu_seconds, family_cpu_seconds, resident_bytes
-from bench.processes import BenchError, Latency, Loadgen, Report, Sender, python, sender
+from bench.processes import BenchError, Latency, Loadgen, Report, Sender, python, sender, troubles
 from bench.progress import say
 from bench.stage import Stage, stage
 
@@ -182,10 +182,6 @@ async def _pattern(
     for group in ("send", "websockets"):
         await loadgen.order("close", group=group)
     slowest = max(reports, key=lambda report: report.delivery_ms.p99)
-    troubles: dict[str, int] = {}
-    for report in reports:
-        for trouble, count in report.troubles.items():
-            troubles[trouble] = troubles.get(trouble, 0) + count
     return Row(
         transport=transport,
         pattern=pattern.name,
@@ -201,7 +197,7 @@ async def _pattern(
         lost=sum(report.lost for report in reports),
         repeated=sum(report.repeated for report in reports),
         disordered=sum(report.disordered for report in reports),
-        troubles=troubles,
+        troubles=troubles(reports),
     )
 
 

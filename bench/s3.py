@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import msgspec
 
 from bench.measure import Cores, Spread, cpu_seconds, family_cpu_seconds
-from bench.processes import BenchError, Child, Latency, Loadgen, Report, child, python
+from bench.processes import BenchError, Child, Latency, Loadgen, Report, child, python, troubles
 from bench.progress import say
 from bench.stage import Stage, stage
 
@@ -126,10 +126,6 @@ async def _links(count: int, size: Size, cores: Cores, loadgen: Loadgen, server:
         raise BenchError(f"{acked} messages were acked and {stored} are stored")
     per_second = Spread.of([report.acked / report.seconds for report, _, _ in windows])
     bare_per_second = Spread.of([one["rows"] / one["seconds"] for one in bare])
-    troubles: dict[str, int] = {}
-    for _, whole, _ in windows:
-        for trouble, times in whole.troubles.items():
-            troubles[trouble] = troubles.get(trouble, 0) + times
     return Row(
         links=count,
         acked_per_second=per_second,
@@ -148,7 +144,7 @@ async def _links(count: int, size: Size, cores: Cores, loadgen: Loadgen, server:
         lost=sum(whole.lost for _, whole, _ in windows),
         repeated=sum(whole.repeated for _, whole, _ in windows),
         disordered=sum(whole.disordered for _, whole, _ in windows),
-        troubles=troubles,
+        troubles=troubles(whole for _, whole, _ in windows),
     )
 
 
