@@ -4,20 +4,22 @@
         print(server.plain)
 
 There is no supervisor: what the program does to its loop, it does to the server, and a panic in the extension is the
-program's to deal with. Nothing here touches signals or logging.
+program's to deal with. Keys and the development authority's certificate change by themselves as they do under one.
+Nothing here touches signals or logging.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 from chiron.server import app
-from chiron.server.config import Settings
+from chiron.server.config import Settings, WorkerConfig
 from chiron.server.extension import Extend, Extension, Services
 from chiron.server.foundation import Report, keep_postgres, lay
+from chiron.server.live import LiveConfig
 from chiron.server.platform.clock import SystemClock
 
 DRAIN_SECONDS = 5.0
@@ -51,7 +53,8 @@ async def serving(
     Raises errors.SetupError when something must be mended first: a port in use, a data folder of another server.
     """
     async with contextlib.AsyncExitStack() as stack:
-        foundation = await lay(stack, settings, SystemClock(), report)
+        clock = SystemClock()
+        foundation = await lay(stack, settings, clock, report)
         server = app.build(foundation.config, extend=extend, on_poisoned=on_poisoned)
         by_descriptor = {sock.fileno(): sock for sock in foundation.sockets}
         listeners = [(by_descriptor[listener.descriptor], listener) for listener in foundation.config.listeners]
@@ -60,19 +63,33 @@ async def serving(
                 [(sock, listener.secure) for sock, listener in listeners if not listener.metrics],
                 metrics_sockets=[sock for sock, listener in listeners if listener.metrics],
             )
-            keeping = None
+            live = LiveConfig(foundation.config, read_again=lambda: settings, tell=_follower(server), clock=clock)
+            keeping = [asyncio.create_task(live.keep_fresh(), name="keys and certificate")]
             if foundation.postgres is not None:
-                keeping = asyncio.create_task(keep_postgres(foundation.postgres, report), name="postgres")
+                keeping.append(asyncio.create_task(keep_postgres(foundation.postgres, report), name="postgres"))
             try:
                 where = foundation.serving
                 yield Server(secure=where.secure, plain=where.plain, authority=where.authority)
             finally:
                 await server.drain(drain_seconds)
-                if keeping is not None:
-                    keeping.cancel()
-                    await asyncio.wait([keeping])
+                for task in keeping:
+                    task.cancel()
+                await asyncio.wait(keeping)
         finally:
             await server.stop()
+
+
+def _follower(server: app.App) -> Callable[[WorkerConfig], Awaitable[str]]:
+    """`LiveConfig`'s `tell`, to the server on this loop."""
+
+    async def tell(config: WorkerConfig) -> str:
+        try:
+            server.reload(config)
+        except ValueError as error:
+            return str(error)
+        return ""
+
+    return tell
 
 
 __all__ = ["Extend", "Extension", "Server", "Services", "Settings", "serving"]

@@ -6,6 +6,7 @@ import asyncio
 import signal
 import sys
 from collections.abc import AsyncIterator
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import httpx
@@ -14,7 +15,10 @@ from serving import Server, servers, until
 
 from chiron.client import Api, Delivered, Link
 from chiron.errors import SetupError
+from chiron.server import embedding, live
 from chiron.server.embedding import Settings, serving
+from chiron.server.platform.clock import SystemClock
+from chiron.server.platform.keys import PUBLISHED_BEFORE, SIGNING_LIFE
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "embed.py"
 PASSWORD = "correct horse battery"
@@ -102,3 +106,31 @@ async def test_a_program_has_its_data_again_the_next_time(tmp_path_factory: pyte
                 return len(mails) == 2
 
             await until(all_sent, lambda: "what was put before the stop is not sent after the start")
+
+
+async def test_keys_change_by_themselves_inside_a_program_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    later = timedelta()
+
+    class Moved(SystemClock):
+        def now(self) -> datetime:
+            return super().now() + later
+
+    monkeypatch.setattr(embedding, "SystemClock", Moved)
+    monkeypatch.setattr(live, "LOOK_SECONDS", 0.05)
+    async with servers() as make:
+        server = make()
+        settings = Settings(
+            data_dir=server.data, host="127.0.0.1", port=server.secure, plain=f"127.0.0.1:{server.plain}", metrics=None
+        )
+        async with serving(settings) as inside:
+            assert inside.plain is not None
+            api = Api(inside.plain)
+            (first,) = (await api.jwks())["keys"]
+            later = timedelta(seconds=SIGNING_LIFE - PUBLISHED_BEFORE + 60)
+
+            async def published() -> bool:
+                return len((await api.jwks())["keys"]) == 2
+
+            await until(published, lambda: "the next key is not in the key set")
+            assert first in (await api.jwks())["keys"]
+            await api.close()
