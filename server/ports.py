@@ -520,7 +520,7 @@ class Cursors(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Mail:
-    """One mail to one person: plain text, in the person's language."""
+    """One mail to one person, in plain text."""
 
     id: UUID
     """Becomes the Message-ID, so that a mail that was sent twice is recognized as one (RFC 5322 §3.6.4)."""
