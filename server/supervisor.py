@@ -75,6 +75,8 @@ class Supervisor:
         self._failure: SetupError | None = None
         self._worker: Channel | None = None
         """To the worker that serves now."""
+        self._followed: WorkerConfig | None = None
+        """What it follows, or was told last of what was not refused."""
         self._numbers = itertools.count(1)
         self._replies: dict[int, asyncio.Future[str]] = {}
         """By number of a `Reload`: what it was answered."""
@@ -225,7 +227,7 @@ class Supervisor:
                     continue
                 last = message
                 if isinstance(message, Ready):
-                    self._worker = channel
+                    self._worker, self._followed = channel, live.current
                     if live.current is not told:  # changed while it started
                         channel.send(Reload(next(self._numbers), live.current))
                     if not self._announced:
@@ -242,15 +244,22 @@ class Supervisor:
         """Have the worker follow a change; why it does not, or nothing. One that starts is told when it is ready."""
         if self._stopping.is_set():
             return "it is stopping"
-        set_log_level(config.settings.log_level)
-        if self._worker is None:
-            return ""
+        problem = await self._ask(self._worker, config) if self._worker is not None else ""
+        if not problem:
+            self._followed = config
+            set_log_level(config.settings.log_level)
+        return problem
+
+    async def _ask(self, worker: Channel, config: WorkerConfig) -> str:
         number = next(self._numbers)
         reply = self._replies[number] = asyncio.get_running_loop().create_future()
-        self._worker.send(Reload(number, config))
+        worker.send(Reload(number, config))
         try:
             return await asyncio.wait_for(reply, RELOAD_SECONDS)
         except TimeoutError:
+            # What it was told it may follow yet. It was refused, so then it goes back.
+            if self._followed is not None:
+                worker.send(Reload(next(self._numbers), self._followed))
             return "the worker does not answer"
         finally:
             self._replies.pop(number, None)

@@ -152,6 +152,29 @@ async def test_limits_and_log_level_change_at_once_and_the_rest_is_named(new_ser
         assert await lives(link)
 
 
+async def test_a_worker_that_follows_too_late_goes_back_to_what_holds(new_server: Callable[[], Server]) -> None:
+    server = new_server()
+    say(server, 'log_level = "warning"\n')
+    await server.start()
+    worker = server.worker()
+    assert worker is not None
+    os.kill(worker, signal.SIGSTOP)
+    try:
+        say(server, 'log_level = "info"\n')
+        outcome = await reload(server)
+    finally:
+        os.kill(worker, signal.SIGCONT)
+    assert outcome.status == 70
+    assert outcome.said == "chiron: The server goes on as before: the worker does not answer.\n"
+    await server.until_said("worker.reloaded")  # late, and then once more
+    say(server, 'log_level = "warning"\n')
+    assert (await reload(server)).output == "Nothing has changed.\n"
+    async with httpx.AsyncClient() as http:
+        assert (await http.get(f"{server.address}/v1/me")).status_code == 401
+    assert "/v1/me" not in server.tail(), "requests are lines of level info"
+    assert '"reloaded"' not in server.tail(), "as are the supervisor's reloads"
+
+
 async def test_a_hang_up_without_a_terminal_reloads(new_server: Callable[[], Server]) -> None:
     server = new_server()
     say(server, 'log_level = "warning"\n')
