@@ -18,6 +18,7 @@ from chiron.db.process import choose_account, run
 from chiron.errors import SetupError
 from chiron.server.doctor.findings import Fault, Found, problem, warning
 from chiron.server.doctor.subject import Subject
+from chiron.server.settings.checks import without_password
 
 NEWEST_VERSION = "pip install --upgrade chiron-server"
 
@@ -40,17 +41,17 @@ async def _external(subject: Subject, dsn: str) -> Found:
 
 def _mend_connection(error: SetupError, dsn: str) -> list[str]:
     cause = error.__cause__
-    parts = re.sub(r"//([^/@:]*):[^@]*@", r"//\1@", dsn)  # without the password
+    address = shlex.quote(without_password(dsn))
     if isinstance(cause, asyncpg.InvalidCatalogNameError):
         name = shlex.quote(dsn.partition("?")[0].rpartition("/")[2])
         return [f"createdb --encoding=UTF8 --template=template0 --owner=USER {name}"]
     if isinstance(cause, asyncpg.InvalidAuthorizationSpecificationError):
-        return [f"psql {shlex.quote(parts)}   (asks for the password)", "ALTER ROLE … LOGIN PASSWORD '…';"]
+        return [f"psql {address}   (asks for the password)", "ALTER ROLE … LOGIN PASSWORD '…';"]
     if isinstance(cause, ValueError | asyncpg.ClientConfigurationError):
         return ["CHIRON_DATABASE=postgresql://user:password@host:5432/name"]
     if cause is None:  # it answered, and is too old
         return [f"apt-get install postgresql-{external.OLDEST}   (then pg_upgradecluster, or dump and restore)"]
-    return [f"pg_isready -d {shlex.quote(parts)}", "systemctl start postgresql   (on its machine)"]
+    return [f"pg_isready -d {address}", "systemctl start postgresql   (on its machine)"]
 
 
 async def _embedded(subject: Subject) -> Found:

@@ -105,17 +105,27 @@ def sender(text: str) -> None:
 
 def hide_password(text: str) -> str:
     """The text with passwords of an address masked; what is no address is masked whole."""
+    return _replace_passwords(text, _HIDDEN)
+
+
+def without_password(text: str) -> str:
+    """The address without its passwords, for a program that asks for them; what is no address is masked whole."""
+    return _replace_passwords(text, None)
+
+
+def _replace_passwords(text: str, by: str | None) -> str:
     parts = _split(text, port=False)
     if parts is None or not parts.scheme:
         return _HIDDEN
     netloc = parts.netloc
     user, at, host = netloc.rpartition("@")
     if at and ":" in user:
-        netloc = f"{user.partition(':')[0]}:{_HIDDEN}@{host}"
+        netloc = f"{user.partition(':')[0]}{'' if by is None else f':{by}'}@{host}"
     query = parts.query
-    if any(name in _PASSWORDS for name, _ in parse_qsl(query, keep_blank_values=True)):
-        pairs = parse_qsl(query, keep_blank_values=True)
-        query = urlencode([(name, _HIDDEN if name in _PASSWORDS else value) for name, value in pairs], safe="*/")
+    pairs = parse_qsl(query, keep_blank_values=True)
+    if any(name in _PASSWORDS for name, _ in pairs):
+        shown = [(name, by if name in _PASSWORDS else value) for name, value in pairs]
+        query = urlencode([(name, value) for name, value in shown if value is not None], safe="*/")
     return parts._replace(netloc=netloc, query=query).geturl()
 
 

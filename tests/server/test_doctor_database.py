@@ -62,12 +62,15 @@ async def test_a_database_as_it_should_be(look: Look, bare_database: str) -> Non
     assert faults == []
 
 
-async def test_a_database_that_does_not_answer_is_78_and_hides_its_password(tmp_path: Path) -> None:
-    address = nobody().replace("http://", "postgresql://chiron:hunter2@") + "/chiron"
+@pytest.mark.parametrize(("user", "query"), [("chiron:hunter2", ""), ("chiron", "?password=hunter2")])
+async def test_a_database_that_does_not_answer_is_78_and_hides_its_password(
+    tmp_path: Path, user: str, query: str
+) -> None:
+    address = nobody().replace("http://", f"postgresql://{user}@") + f"/chiron{query}"
     outcome = await chiron("doctor", "--data-dir", str(tmp_path / "data"), CHIRON_DATABASE=address)
     assert outcome.status == 78
     assert "problem: PostgreSQL at 127.0.0.1:" in outcome.output
-    assert f"    pg_isready -d {address.replace(':hunter2', '')}\n" in outcome.output
+    assert f"    pg_isready -d {address.replace(':hunter2', '').removesuffix(query)}\n" in outcome.output
     assert "hunter2" not in outcome.output + outcome.said
     assert "not compared" in outcome.output
 
