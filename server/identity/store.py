@@ -295,17 +295,7 @@ async def ended_from(tx: Tx, xid: int) -> list[UUID]:
 
 async def drop_ended_logins(tx: Tx, before: datetime, limit: int) -> int:
     """Logins that ended before this; how many were dropped, the oldest first."""
-    return int(
-        await tx.fetchval(
-            """WITH dropped AS (
-                   DELETE FROM login WHERE id IN (
-                       SELECT id FROM login WHERE ended_at < $1 ORDER BY ended_at LIMIT $2 FOR UPDATE SKIP LOCKED)
-                   RETURNING 1)
-               SELECT count(*) FROM dropped""",
-            before,
-            limit,
-        )
-    )
+    return await _drop_oldest(tx, "login", "ended_at", before, limit)
 
 
 async def oldest_running(tx: Tx) -> int:
@@ -351,17 +341,7 @@ async def drop_proofs(tx: Tx, person: UUID, purpose: Purpose) -> None:
 
 async def drop_expired_proofs(tx: Tx, now: datetime, limit: int) -> int:
     """How many were dropped, the oldest first."""
-    return int(
-        await tx.fetchval(
-            """WITH dropped AS (
-                   DELETE FROM proof WHERE id IN (
-                       SELECT id FROM proof WHERE expires_at < $1 ORDER BY expires_at LIMIT $2 FOR UPDATE SKIP LOCKED)
-                   RETURNING 1)
-               SELECT count(*) FROM dropped""",
-            now,
-            limit,
-        )
-    )
+    return await _drop_oldest(tx, "proof", "expires_at", now, limit)
 
 
 # --- profiles ---------------------------------------------------------------------------------------------------------
@@ -397,3 +377,17 @@ async def set_profile(tx: Tx, person: UUID, kind: ProfileKind, state: ProfileSta
     row = await tx.fetchrow(_SET_PROFILE[kind], person, state, now)
     assert row is not None, "it returns what it wrote"
     return _profile(row)
+
+
+# --- forgetting -------------------------------------------------------------------------------------------------------
+
+
+async def _drop_oldest(tx: Tx, table: str, time: str, before: datetime, limit: int) -> int:
+    """Rows whose `time` is before this, the oldest first, but for those that another worker is dropping."""
+    status = await tx.execute(
+        f"""DELETE FROM {table} WHERE id IN (
+                SELECT id FROM {table} WHERE {time} < $1 ORDER BY {time} LIMIT $2 FOR UPDATE SKIP LOCKED)""",  # noqa: S608 - constants
+        before,
+        limit,
+    )
+    return int(status.removeprefix("DELETE "))
