@@ -12,11 +12,11 @@ import msgspec
 
 from chiron._core import Signer
 from chiron.server.config import ISSUER
-from chiron.server.gateway.tokens import VERIFIED
 from chiron.server.identity.tokens import CLIENT, VERSION
 from chiron.server.platform.clock import SystemClock
 from chiron.server.platform.ids import UuidV7
 from chiron.server.platform.keys import FILE, Keys
+from chiron.server.ports import VERIFIED_SCOPE
 
 TOKEN_SECONDS = 4 * 3600
 """Longer than any run: links that are measured are not to refresh meanwhile."""
@@ -133,7 +133,7 @@ class Community:
             "jti": str(login),
             "sid": str(login),
             "client_id": CLIENT,
-            "scope": VERIFIED,
+            "scope": VERIFIED_SCOPE,
             "version": VERSION,
         }
         return self._signer.sign(msgspec.json.encode(claims))

@@ -110,6 +110,10 @@ class Principal:
     """Whether the person's e-mail address was verified when the token was issued."""
 
 
+VERIFIED_SCOPE = "verified"
+"""Scope (RFC 9068 §2.2.3) of an access token whose person had a verified e-mail address when it was issued."""
+
+
 @dataclass(frozen=True, slots=True)
 class Rule:
     """Who may use a route or command. Checked before the body is read and before the handler runs.

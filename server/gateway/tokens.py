@@ -6,10 +6,7 @@ from uuid import UUID
 
 from chiron._core import Verifier
 from chiron.errors import Refused, Unavailable
-from chiron.server.ports import Clock, Principal
-
-VERIFIED = "verified"
-"""Scope of a token (RFC 9068 §2.2.3) whose person had a verified e-mail address when it was issued."""
+from chiron.server.ports import VERIFIED_SCOPE, Clock, Principal
 
 STALE = 2.0
 """Seconds after which the set of ended logins is no longer taken for complete (promise P4)."""
@@ -35,7 +32,7 @@ class Tokens:
         now = self._clock.now().timestamp()
         try:
             claims = self._verifier.verify(token, now)
-            verified = VERIFIED in claims.scope.split()
+            verified = VERIFIED_SCOPE in claims.scope.split()
             principal = Principal(UUID(claims.sub), UUID(claims.sid), float(claims.exp), claims.client_id, verified)
         except ValueError as error:
             raise Refused("token_expired" if error.args == ("expired",) else "unauthenticated") from None

@@ -19,7 +19,7 @@ import msgspec
 
 from chiron.errors import Refused
 from chiron.server.platform import base64url
-from chiron.server.ports import Ids
+from chiron.server.ports import VERIFIED_SCOPE, Ids
 
 ACCESS_SECONDS = 600
 REPEATABLE = timedelta(seconds=20)
@@ -28,9 +28,6 @@ VERSION = 1
 """Of what the claims mean; the verifier accepts this one alone."""
 CLIENT = "chiron"
 """`client_id` of the tokens that people get by signing in here (RFC 9068 §2.2)."""
-
-VERIFIED = "verified"
-"""Scope (RFC 9068 §2.2.3) of a token whose person had a verified e-mail address when it was issued."""
 
 _GENERATION = re.compile(r"[1-9][0-9]{0,15}")
 
@@ -100,7 +97,7 @@ class AccessTokens:
             "jti": str(self._ids.new()),
             "sid": str(login),
             "client_id": CLIENT,
-            "scope": VERIFIED if verified else "",
+            "scope": VERIFIED_SCOPE if verified else "",
             "version": VERSION,
         }
         return self._sign(msgspec.json.encode(claims))
