@@ -82,9 +82,9 @@ class Expiry:
             try:
                 await self.sweep()
             except Unavailable as error:
-                log.warning("accounts that were not verified stay", error=str(error))
+                log.warning("identity.not_swept", error=str(error))
             except Exception:
-                log.exception("accounts that were not verified stay")
+                log.exception("identity.not_swept")
             await self._sleep(EVERY)
 
 
