@@ -12,13 +12,11 @@ from typing import Any
 
 import httpx
 import pytest
-from browsing import PATIENCE, NewPage, chromium, people, violations
-from playwright.async_api import Page, expect
+from browsing import PASSWORD, PATIENCE, NewPage, chromium, people, sign_in, sign_up, violations
+from playwright.async_api import expect
 from serving import Server, until
 
 from chiron.client import Api
-
-PASSWORD = "correct horse battery"
 
 pytestmark = pytest.mark.e2e
 
@@ -59,22 +57,6 @@ async def account(server: Server, name: str) -> Api:
     await api.verify((await link_from_mail(server, email, "verify")).rpartition("/")[2])
     assert api.person["verified"]
     return api
-
-
-async def sign_up(page: Page, name: str) -> None:
-    await page.get_by_role("link", name="Create an account").click()
-    await page.get_by_role("textbox", name="Name").fill(name)
-    await page.get_by_role("textbox", name="E-mail").fill(f"{name.lower()}@example.org")
-    await page.get_by_role("textbox", name="Password").fill(PASSWORD)
-    await page.get_by_role("button", name="Create account").click()
-    await expect(page.get_by_role("button", name="New conversation")).to_be_visible(timeout=PATIENCE)
-
-
-async def sign_in(page: Page, name: str, password: str = PASSWORD) -> None:
-    await page.get_by_role("textbox", name="E-mail").fill(f"{name.lower()}@example.org")
-    await page.get_by_role("textbox", name="Password").fill(password)
-    await page.get_by_role("button", name="Sign in").click()
-    await expect(page.get_by_role("button", name="New conversation")).to_be_visible(timeout=PATIENCE)
 
 
 async def test_who_verifies_in_another_tab_can_talk_in_the_first(server: Server, new_page: NewPage) -> None:

@@ -11,12 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from browsing import PATIENCE, NewPage, chromium, people
+from browsing import PASSWORD, PATIENCE, NewPage, chromium, people, sign_in, sign_up
 from playwright.async_api import Browser, Page, expect
 
 from chiron.client import Api
 
-PASSWORD = "correct horse battery"
 Account = Callable[[str], Awaitable[Api]]
 
 
@@ -30,22 +29,6 @@ async def browser() -> AsyncIterator[Browser]:
 async def new_page(server: Any, browser: Browser) -> AsyncIterator[NewPage]:
     async with people(browser, server.address) as make:
         yield make
-
-
-async def sign_up(page: Page, name: str) -> None:
-    await page.get_by_role("link", name="Create an account").click()
-    await page.get_by_role("textbox", name="Name").fill(name)
-    await page.get_by_role("textbox", name="E-mail").fill(f"{name.lower()}@example.org")
-    await page.get_by_role("textbox", name="Password").fill(PASSWORD)
-    await page.get_by_role("button", name="Create account").click()
-    await expect(page.get_by_role("button", name="New conversation")).to_be_visible(timeout=PATIENCE)
-
-
-async def sign_in(page: Page, name: str) -> None:
-    await page.get_by_role("textbox", name="E-mail").fill(f"{name.lower()}@example.org")
-    await page.get_by_role("textbox", name="Password").fill(PASSWORD)
-    await page.get_by_role("button", name="Sign in").click()
-    await expect(page.get_by_role("button", name="New conversation")).to_be_visible(timeout=PATIENCE)
 
 
 async def begin_direct(page: Page, email: str) -> None:

@@ -1,4 +1,4 @@
-"""Chromium, what it complains of, and what axe finds."""
+"""Chromium, what people do in it, what it complains of, and what axe finds."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
-from playwright.async_api import Browser, Page, async_playwright
+from playwright.async_api import Browser, Page, async_playwright, expect
 
 PATIENCE = 30_000
 """Milliseconds for the page to show something."""
+PASSWORD = "correct horse battery"
 
 AXE = Path(__file__).parents[2] / "web" / "node_modules" / "axe-core" / "axe.min.js"
 
@@ -49,6 +50,22 @@ async def people(browser: Browser, address: str) -> AsyncIterator[NewPage]:
 
     yield make
     assert [text for text in complaints if not NETWORK.search(text)] == []
+
+
+async def sign_up(page: Page, name: str) -> None:
+    await page.get_by_role("link", name="Create an account").click()
+    await page.get_by_role("textbox", name="Name").fill(name)
+    await page.get_by_role("textbox", name="E-mail").fill(f"{name.lower()}@example.org")
+    await page.get_by_role("textbox", name="Password").fill(PASSWORD)
+    await page.get_by_role("button", name="Create account").click()
+    await expect(page.get_by_role("button", name="New conversation")).to_be_visible(timeout=PATIENCE)
+
+
+async def sign_in(page: Page, name: str, password: str = PASSWORD) -> None:
+    await page.get_by_role("textbox", name="E-mail").fill(f"{name.lower()}@example.org")
+    await page.get_by_role("textbox", name="Password").fill(password)
+    await page.get_by_role("button", name="Sign in").click()
+    await expect(page.get_by_role("button", name="New conversation")).to_be_visible(timeout=PATIENCE)
 
 
 async def violations(page: Page) -> list[str]:
