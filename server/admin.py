@@ -79,12 +79,14 @@ async def listening(
         return
 
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(OSError, TimeoutError):
-            line = await asyncio.wait_for(_line(reader), REQUEST_SECONDS)
-            if line is not None:
-                writer.write(msgspec.json.encode(await _answered(line, answer)) + b"\n")
-                await writer.drain()
-        writer.close()
+        try:
+            with contextlib.suppress(OSError, TimeoutError):
+                line = await asyncio.wait_for(_line(reader), REQUEST_SECONDS)
+                if line is not None:
+                    writer.write(msgspec.json.encode(await _answered(line, answer)) + b"\n")
+                    await writer.drain()
+        finally:
+            writer.close()
 
     server = await asyncio.start_unix_server(connected, sock=sock, limit=LINE_BYTES)
     try:

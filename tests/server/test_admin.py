@@ -46,6 +46,16 @@ async def test_a_command_is_answered_by_the_server_of_its_folder(tmp_path: Path)
         assert together == [Reloaded(["log_level"], ["port"], True)] * 20
 
 
+async def test_a_defect_behind_an_answer_ends_the_command_at_once(tmp_path: Path) -> None:
+    async def answer(request: Request) -> Answer:
+        raise RuntimeError("a defect")
+
+    asyncio.get_running_loop().set_exception_handler(lambda *_: None)  # it is logged
+    async with admin.listening(tmp_path, answer, lambda _: None), asyncio.timeout(admin.ANSWER_SECONDS / 2):
+        with pytest.raises(SetupError, match="ended before it answered"):
+            await asked(tmp_path, ReloadRequest())
+
+
 async def test_nobody_but_the_owner_may_connect_and_nothing_is_left(tmp_path: Path) -> None:
     before = os.umask(0)
     try:
