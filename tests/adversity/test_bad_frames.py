@@ -301,6 +301,9 @@ def feed(attacker: Attacker) -> None:
 
     contents()
     framing()
+    # What is rare above comes at least once.
+    for sent in refused(attacker.world):
+        attacker.attack(sent, [3, 50], connected=True)
     attacker.leave()
 
 

@@ -260,7 +260,11 @@ async def test_without_postgres_nothing_is_acknowledged_and_afterwards_all_goes_
         assert (refusal.value.code, refusal.value.temporary) == ("unavailable", True)
         answer = await publish(link, conversation, client_id)
         assert (answer["op"], answer["code"], answer["temporary"]) == ("error", "unavailable", True)
-        assert await readiness(server) == 503
+
+        async def not_ready() -> bool:
+            return await readiness(server) == 503
+
+        await until(not_ready, lambda: f"it still calls itself ready\n{server.tail()}")
         await until(lambda: "PostgreSQL does not start and is tried again" in server.tail(), server.tail)
         assert "not_a_setting" in server.tail()
 
