@@ -290,8 +290,7 @@ async def test_at_a_terminal_a_prompt_stays_below_the_messages(open_server: Serv
         await terminal.until("— connection lost; what you write is sent when it is back —")
         terminal.type("Are you there?")
         await terminal.until("— connected again —", "Ada: Are you there?")
-        terminal.press("\x04")
-        assert await terminal.ended() == 0
+        assert await terminal.left() == 0
     texts = [item["body"].get("text") for item in (await bob.history(conversation))["items"]]
     assert texts == ["Hello Bob", "Hello Ada", "Are you there?"]
     await bob.close()
@@ -301,7 +300,7 @@ class PseudoTerminal:
     """What a program in a terminal shows, and the keyboard of it."""
 
     def __init__(self, process: asyncio.subprocess.Process, descriptor: int) -> None:
-        self._process = process
+        self._exit = asyncio.ensure_future(process.wait())
         self._descriptor = descriptor
         self._shown = ""
         self._more = asyncio.Event()
@@ -334,9 +333,14 @@ class PseudoTerminal:
     def press(self, keys: str) -> None:
         os.write(self._descriptor, keys.encode())
 
-    async def ended(self) -> int:
+    async def left(self) -> int:
+        """The exit status after Ctrl-D, which is pressed again where it came while something was printed: the driver
+        has the terminal then, and keeps it."""
         async with asyncio.timeout(DEADLINE):
-            return await self._process.wait()
+            while not self._exit.done():
+                self.press("\x04")
+                await asyncio.wait([self._exit], timeout=1.0)
+        return self._exit.result()
 
 
 CONTROL_SEQUENCE = re.compile(r"\x1b(\[[0-?]*[ -/]*[@-~]|[@-_])|\r")
