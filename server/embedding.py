@@ -13,29 +13,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
-from pathlib import Path
 
 from chiron.server import app
 from chiron.server.config import Settings, WorkerConfig
 from chiron.server.extension import Extend, Extension, Services
-from chiron.server.foundation import Report, keep_postgres, lay
+from chiron.server.foundation import Report, Serving, keep_postgres, lay
 from chiron.server.live import LiveConfig
 from chiron.server.platform.clock import SystemClock
 
 DRAIN_SECONDS = 5.0
 """What clients get to finish when the program leaves the `async with`."""
-
-
-class Server:
-    """A server that serves."""
-
-    def __init__(self, *, secure: str, plain: str | None, authority: Path | None) -> None:
-        self.secure = secure
-        """Origin with TLS."""
-        self.plain = plain
-        """Origin without TLS, where there is one."""
-        self.authority = authority
-        """PEM file to trust, where the certificate is the development authority's."""
 
 
 @contextlib.asynccontextmanager
@@ -46,7 +33,7 @@ async def serving(
     report: Report = lambda sentence: None,
     on_poisoned: Callable[[BaseException], None] | None = None,
     drain_seconds: float = DRAIN_SECONDS,
-) -> AsyncIterator[Server]:
+) -> AsyncIterator[Serving]:
     """Serve until the block is left. `report` is told in sentences what takes long; `on_poisoned` of a panic in the
     Rust extension, after which this process should be replaced.
 
@@ -68,8 +55,7 @@ async def serving(
             if foundation.postgres is not None:
                 keeping.append(asyncio.create_task(keep_postgres(foundation.postgres, report), name="postgres"))
             try:
-                where = foundation.serving
-                yield Server(secure=where.secure, plain=where.plain, authority=where.authority)
+                yield foundation.serving
             finally:
                 await server.drain(drain_seconds)
                 for task in keeping:
@@ -92,4 +78,4 @@ def _follower(server: app.App) -> Callable[[WorkerConfig], Awaitable[str]]:
     return tell
 
 
-__all__ = ["Extend", "Extension", "Server", "Services", "Settings", "serving"]
+__all__ = ["Extend", "Extension", "Services", "Serving", "Settings", "serving"]

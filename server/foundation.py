@@ -45,7 +45,9 @@ class Serving:
     """Where the server can be reached."""
 
     secure: str
+    """Origin with TLS."""
     plain: str | None
+    """Origin without TLS, where there is one."""
     authority: Path | None
     """Certificate of the development authority, where the certificate is ours."""
 
