@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Literal
 
 import pytest
+from browsing import AXE, PATIENCE, chromium
 from database import MigratedDatabase
-from playwright.async_api import Page, async_playwright, expect
+from playwright.async_api import Page, expect
 from resident import Residence, residence
-
-AXE = Path(__file__).parents[2] / "web" / "node_modules" / "axe-core" / "axe.min.js"
-PATIENCE = 30_000
 
 pytestmark = pytest.mark.e2e
 
@@ -30,12 +27,8 @@ async def home(database: MigratedDatabase, tmp_path: Path) -> AsyncIterator[Resi
 async def docs(home: Residence) -> AsyncIterator[Page]:
     """The page, shown; afterwards it has complained of nothing and asked for nothing elsewhere."""
     complaints: list[str] = []
-    async with async_playwright() as playwright:
-        chromium = await playwright.chromium.launch(
-            executable_path=os.environ.get("CHROMIUM", "/usr/bin/chromium"),
-            args=["--no-sandbox", "--disable-quic", "--disable-background-networking", "--disable-sync"],
-        )
-        page = await chromium.new_page()
+    async with chromium() as browser:
+        page = await browser.new_page()
         page.set_default_timeout(PATIENCE)
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on("console", lambda message: complaints.append(message.text))
@@ -46,7 +39,6 @@ async def docs(home: Residence) -> AsyncIterator[Page]:
         await page.goto(f"{home.address}/docs")
         await expect(page.get_by_role("heading", level=1)).to_contain_text("Chiron", timeout=PATIENCE)
         yield page
-        await chromium.close()
     assert complaints == []
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import os
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -16,15 +15,15 @@ from uuid import UUID
 
 import httpx
 import pytest
+from browsing import AXE, chromium
 from database import MigratedDatabase
-from playwright.async_api import Browser, Response, async_playwright, expect
+from playwright.async_api import Browser, Response, expect
 
 from chiron.server import app
 from chiron.server.config import Settings, WorkerConfig
 from chiron.server.platform import keys
 from chiron.server.platform.mail import DropFolder, Letter, Sender
 
-AXE = Path(__file__).parents[2] / "web" / "node_modules" / "axe-core" / "axe.min.js"
 REBOUND = "rebound.example"
 
 pytestmark = pytest.mark.e2e
@@ -65,19 +64,8 @@ async def home(database: MigratedDatabase, tmp_path: Path) -> AsyncIterator[Home
 
 @pytest.fixture
 async def browser() -> AsyncIterator[Browser]:
-    async with async_playwright() as playwright:
-        chromium = await playwright.chromium.launch(
-            executable_path=os.environ.get("CHROMIUM", "/usr/bin/chromium"),
-            args=[
-                "--no-sandbox",
-                "--disable-quic",
-                "--disable-background-networking",
-                "--disable-sync",
-                f"--host-resolver-rules=MAP {REBOUND} 127.0.0.1",
-            ],
-        )
-        yield chromium
-        await chromium.close()
+    async with chromium(f"--host-resolver-rules=MAP {REBOUND} 127.0.0.1") as browser:
+        yield browser
 
 
 async def test_it_can_be_used_by_everybody_and_complains_of_nothing(browser: Browser, home: Home) -> None:

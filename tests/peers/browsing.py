@@ -24,11 +24,12 @@ NETWORK = re.compile(r"Failed to load resource|WebSocket connection to .* failed
 
 
 @contextlib.asynccontextmanager
-async def chromium() -> AsyncIterator[Browser]:
+async def chromium(*more: str) -> AsyncIterator[Browser]:
+    """`more`: flags of the browser."""
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(
             executable_path=os.environ.get("CHROMIUM", "/usr/bin/chromium"),
-            args=["--no-sandbox", "--disable-quic", "--disable-background-networking", "--disable-sync"],
+            args=["--no-sandbox", "--disable-quic", "--disable-background-networking", "--disable-sync", *more],
         )
         yield browser
         await browser.close()
