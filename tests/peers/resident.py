@@ -76,7 +76,7 @@ class Residence:
         found: list[str] = []
 
         async def arrived() -> bool:
-            for file in sorted(self.mail.glob("*.eml")):
+            for file in sorted(self.mail.glob("[!.]*.eml")):  # a dot begins what is yet being written
                 mail = message_from_bytes(file.read_bytes(), policy=default)
                 link = re.search(rf"/#/{purpose}/([\w~.-]+)", mail.get_content())
                 if link is not None and email in str(mail["to"]):

@@ -29,7 +29,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
-from chiron.client import Api, ServerRefused, ulid
+from chiron.client import Api, NotReachable, ServerRefused, ulid
 from chiron.client.model import Acknowledged, Delivery
 from chiron.db.embedded import running_dsn
 
@@ -42,11 +42,13 @@ PASSWORD = "correct horse battery staple"
 @asynccontextmanager
 async def signed_up(server: Server, *names: str) -> AsyncIterator[list[Api]]:
     apis = [Api(server.address) for _ in names]
-    for api, name in zip(apis, names, strict=True):
-        await api.register(f"{name.lower()}@example.org", PASSWORD, name)
-    yield apis
-    for api in apis:
-        await api.close()
+    try:
+        for api, name in zip(apis, names, strict=True):
+            await api.register(f"{name.lower()}@example.org", PASSWORD, name)
+        yield apis
+    finally:
+        for api in apis:
+            await api.close()
 
 
 @asynccontextmanager
@@ -578,9 +580,12 @@ async def exhaust_log(server: Server) -> None:
     dsn = running_dsn(server.data)
     assert dsn is not None
     connection = await asyncpg.connect(dsn)
-    with pytest.raises((asyncpg.PostgresConnectionError, asyncpg.OperatorInterventionError, OSError)):
-        while True:
-            await connection.execute("SELECT pg_logical_emit_message(true, 'test', repeat('x', 1000000))")
+    try:
+        with pytest.raises((asyncpg.PostgresConnectionError, asyncpg.OperatorInterventionError, OSError)):
+            while True:
+                await connection.execute("SELECT pg_logical_emit_message(true, 'test', repeat('x', 1000000))")
+    finally:
+        connection.terminate()
 
 
 def postgres_log(server: Server) -> str:
@@ -601,6 +606,8 @@ def fill(ballast: Path, room: int) -> None:
 async def try_to_publish(api: Api, conversation: str, client_id: str, acks: dict[str, Acknowledged]) -> bool:
     try:
         acks[client_id] = await api.publish(conversation, client_id, text(client_id))
+    except NotReachable:  # no answer in time: whether it was written is found out by sending it again
+        return False
     except ServerRefused as error:
         if not error.temporary:
             raise
