@@ -1,8 +1,8 @@
 """The seam between QUIC and what runs on it: one endpoint per UDP socket, whatever engine is inside.
 
-Routing by connection id, Retry, version negotiation, stateless reset, loss recovery and timers stay inside. Nothing here
-reads a clock: `now` is an argument, in seconds of a monotonic clock. Connections are numbered from 1 and streams have
-their QUIC ids (RFC 9000 §2.1). A call about a connection or stream that is gone does nothing.
+Routing by connection id, Retry, version negotiation, stateless reset, loss recovery and timers stay inside. Nothing
+here reads a clock: `now` is an argument, in seconds of a monotonic clock. Connections are numbered from 1 and streams
+have their QUIC ids (RFC 9000 §2.1). A call about a connection or stream that is gone does nothing.
 
 How it is driven: `receive` (or `feed`), then `poll` until all events are handled, then `flush` (or `take`), and a timer
 at `next_timeout`. Whatever a handler queued while events were handled leaves with that one flush.
