@@ -1,4 +1,5 @@
-//! The paths of Chiron where microseconds count. Pure logic: no clock (`now` is an argument), no system calls.
+//! The paths of Chiron where microseconds count. Pure logic: no clock (`now` is an argument), no system calls but those
+//! of `quic::udp`, on sockets that the caller bound.
 pub mod error;
 pub mod hub;
 mod json;
@@ -6,6 +7,7 @@ pub mod jwt;
 pub mod limit;
 #[cfg(feature = "python")]
 mod py;
+pub mod quic;
 pub mod tls;
 pub mod websocket;
 pub mod wheel;

@@ -1,7 +1,8 @@
 """The Rust extension: what the bytes mean.
 
 Nothing here reads a clock: `now` is an argument, in seconds of the loop's monotonic clock (for tokens: seconds since
-the Unix epoch). Nothing here makes system calls. All objects belong to the thread that made them.
+the Unix epoch). Nothing here makes system calls but `Quic.receive` and `Quic.flush`. All objects belong to the thread
+that made them.
 
 Ids of connections and links are 64-bit, of one number space, and never used twice. A call with an id that is gone does
 nothing and says so with `False`, `None` or an empty list.
@@ -28,6 +29,7 @@ __all__ = [
     "PeerClosed",
     "Pong",
     "Publish",
+    "Quic",
     "Refresh",
     "Secured",
     "Signer",
@@ -58,6 +60,69 @@ class Tls:
 
     def set_ticket_keys(self, ticket_keys: Sequence[bytes]) -> None:
         """Rotate the session ticket keys (RFC 5077 §5.5)."""
+
+# --------------------------------------------------------------------------------------------------------------- QUIC
+
+@final
+class Quic:
+    """A `chiron.protocols.quic.endpoint.Endpoint`: QUIC version 1 (RFC 9000, 9001, 9002, 9221), ALPN h3, as a server.
+
+    Connection ids have 8 bytes, of which the first is the worker. Early data is accepted (RFC 9001 §4.6); nothing here
+    keeps it from being repeated, so act on what comes before CONNECTED only if that does no harm.
+    """
+
+    def __new__(
+        cls,
+        chain: bytes,
+        key: bytes,
+        *,
+        named: tuple[bytes, bytes] | None = None,
+        secret: bytes,
+        ticket_keys: Sequence[bytes],
+        worker: int = 0,
+        now: float,
+        idle_seconds: float = 30.0,
+        handshake_seconds: float = 10.0,
+        max_connections: int = 10_000,
+        retry_handshakes: int = 256,
+        streams_bidi: int = 16,
+        streams_uni: int = 16,
+        max_streams: int = 256,
+        stream_window: int = 262_144,
+        connection_window: int = 1_048_576,
+        max_connection_window: int = 16_777_216,
+        datagram_queue: int = 65_536,
+    ) -> Quic:
+        """PEM chain and PEM key for clients that name no server; those of `named` for clients that do.
+
+        `secret`: 32 bytes shared by all workers, also after a restart: connection ids, stateless resets and address
+        validation tokens depend on it. `ticket_keys` as for `Tls`. Limits are those of `chiron.protocols.quic.limits`;
+        streams' own windows do not rise. From `retry_handshakes` unfinished handshakes on, new ones are answered with
+        Retry (RFC 9000 §8.1.2). Raises ValueError.
+        """
+
+    def receive(self, descriptor: int, now: float) -> bool: ...
+    def feed(self, datagrams: Sequence[tuple[bytes, tuple[str, int]]], now: float) -> None: ...
+    def poll(self) -> list[tuple[int, int, int, bytes, int]]: ...
+    def flush(self, descriptor: int, now: float) -> bool: ...
+    def take(self, now: float) -> list[tuple[bytes, tuple[str, int]]]: ...
+    def next_timeout(self) -> float | None: ...
+    def handle_timeouts(self, now: float) -> None: ...
+    def send(self, connection: int, stream: int, data: bytes, fin: bool = False) -> bool: ...
+    def open_stream(self, connection: int, unidirectional: bool) -> int: ...
+    def reset(self, connection: int, stream: int, code: int) -> None: ...
+    def stop(self, connection: int, stream: int, code: int) -> None: ...
+    def pause(self, connection: int, stream: int) -> None: ...
+    def resume(self, connection: int, stream: int) -> None: ...
+    def send_datagram(self, connection: int, data: bytes) -> bool: ...
+    def max_datagram(self, connection: int) -> int: ...
+    def buffered(self, connection: int, stream: int) -> int: ...
+    def close(self, connection: int, code: int, reason: str = "") -> None: ...
+    def peer(self, connection: int) -> tuple[str, int] | None: ...
+    def refuse(self) -> None: ...
+    def reload(self, chain: bytes, key: bytes, named: tuple[bytes, bytes] | None) -> None: ...
+    def set_ticket_keys(self, keys: Sequence[bytes]) -> None: ...
+    def stats(self) -> dict[str, int]: ...
 
 # ------------------------------------------------------------------------------------------------------------- events
 

@@ -2,6 +2,7 @@
 mod hub;
 mod jwt;
 mod limit;
+mod quic;
 mod tls;
 mod wheel;
 mod wire;
@@ -18,6 +19,8 @@ mod _core {
     use super::jwt::{PyClaims, PySigner, PyVerifier};
     #[pymodule_export]
     use super::limit::PyLimiter;
+    #[pymodule_export]
+    use super::quic::PyQuic;
     #[pymodule_export]
     use super::tls::Tls;
     #[pymodule_export]

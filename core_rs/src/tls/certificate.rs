@@ -10,7 +10,7 @@ use rustls::{
 use std::sync::{Arc, PoisonError, RwLock};
 
 /// Reads a PEM chain, leaf first, and the PEM key that belongs to it.
-pub(super) fn read(chain_pem: &[u8], key_pem: &[u8], provider: &CryptoProvider) -> Result<CertifiedKey, TlsError> {
+pub(crate) fn read(chain_pem: &[u8], key_pem: &[u8], provider: &CryptoProvider) -> Result<CertifiedKey, TlsError> {
     let chain = CertificateDer::pem_slice_iter(chain_pem).collect::<Result<Vec<_>, _>>().map_err(TlsError::Chain)?;
     if chain.is_empty() {
         return Err(TlsError::NoCertificate);

@@ -3,10 +3,10 @@
 //! [`Settings`] belong to a listener and are shared by its sessions; they carry what changes while connections live
 //! (certificate, ticket keys). A [`Session`] is one connection: bytes of the peer in, [`Event`]s and bytes out.
 mod alert;
-mod certificate;
+pub(crate) mod certificate;
 mod session;
 mod settings;
-mod tickets;
+pub(crate) mod tickets;
 
 #[cfg(test)]
 mod tests;

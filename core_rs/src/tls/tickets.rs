@@ -17,7 +17,7 @@ use std::{
 
 const NAME_LEN: usize = 16;
 /// Seconds; what clients are told (RFC 8446 §4.6.1 allows up to seven days).
-const LIFETIME: u32 = 12 * 60 * 60;
+pub(crate) const LIFETIME: u32 = 12 * 60 * 60;
 
 struct TicketKey {
     /// Says which key sealed a ticket; derived, so that processes with the same key agree on it.
@@ -38,14 +38,14 @@ impl TicketKey {
 }
 
 /// Seals with the first key and opens with every key; without keys there are no tickets.
-pub(super) struct Tickets(RwLock<Arc<[TicketKey]>>);
+pub(crate) struct Tickets(RwLock<Arc<[TicketKey]>>);
 
 impl Tickets {
-    pub(super) fn new(secrets: &[Vec<u8>]) -> Result<Self, TlsError> {
+    pub(crate) fn new(secrets: &[Vec<u8>]) -> Result<Self, TlsError> {
         Ok(Self(RwLock::new(read(secrets)?)))
     }
 
-    pub(super) fn replace(&self, secrets: &[Vec<u8>]) -> Result<(), TlsError> {
+    pub(crate) fn replace(&self, secrets: &[Vec<u8>]) -> Result<(), TlsError> {
         let keys = read(secrets)?;
         *self.0.write().unwrap_or_else(PoisonError::into_inner) = keys;
         Ok(())
