@@ -73,7 +73,8 @@ class ClientEndpoint:
     """A `DatagramEndpoint` of one connection to `address`.
 
     The server's certificate must be for `server_name` (a host name or an IP address) and lead to one of the authorities
-    in `ca` (PEM; None: those of the `certifi` package), unless `verify` is False. With `hashes` (SHA-256 of the leaf in
+    in `ca` (PEM) or `ca_paths` (OpenSSL's file and folder; with neither: those of the `certifi` package), unless
+    `verify` is False. With `hashes` (SHA-256 of the leaf in
     DER) it must be one of those and valid now, and nothing else is checked, as browsers do it for
     `serverCertificateHashes`.
 
@@ -90,6 +91,7 @@ class ClientEndpoint:
         now: float,
         verify: bool = True,
         ca: bytes | None = None,
+        ca_paths: tuple[str | None, str | None] = (None, None),
         hashes: Sequence[bytes] = (),
         alpn: Sequence[str] = ("h3",),
         session_ticket: SessionTicket | None = None,
@@ -110,6 +112,8 @@ class ClientEndpoint:
             is_client=True,
             alpn_protocols=list(alpn),
             cadata=ca,
+            cafile=ca_paths[0],
+            capath=ca_paths[1],
             idle_timeout=idle_seconds,
             max_data=limits.connection_window,
             max_stream_data=limits.stream_window,
