@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 import ssl
 from collections.abc import Sequence
 
@@ -39,6 +40,8 @@ _CERTIFICATE_ALERTS = frozenset(
         tls.AlertDescription.certificate_unknown,
     }
 )
+_PATTERN = re.compile(r"\w+Pattern\(pattern=(?:b|\w+\()'([^']*)'\)+")
+"""How aioquic's reason spells a name in a certificate: `DNSPattern(pattern=b'example.org')`."""
 
 
 class _ClientTransport(Transport):
@@ -170,7 +173,7 @@ class ClientEndpoint:
             return event
         reason = data.decode()
         if number - _ALERT in _CERTIFICATE_ALERTS:
-            reason = f"the server's certificate is not to be trusted: {reason}"
+            reason = f"the server's certificate is not to be trusted: {_PATTERN.sub(r"'\1'", reason)}"
         elif number == _ALERT + tls.AlertDescription.no_application_protocol:
             reason = f"the server does not speak {' or '.join(self._transport.configuration.alpn_protocols or ())}"
         elif number == QuicErrorCode.CONNECTION_REFUSED:
