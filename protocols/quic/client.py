@@ -173,7 +173,7 @@ class ClientEndpoint:
             return event
         reason = data.decode()
         if number - _ALERT in _CERTIFICATE_ALERTS:
-            reason = f"the server's certificate is not to be trusted: {_PATTERN.sub(r"'\1'", reason)}"
+            reason = "the server's certificate is not to be trusted: " + _PATTERN.sub(r"'\1'", reason)
         elif number == _ALERT + tls.AlertDescription.no_application_protocol:
             reason = f"the server does not speak {' or '.join(self._transport.configuration.alpn_protocols or ())}"
         elif number == QuicErrorCode.CONNECTION_REFUSED:
