@@ -33,10 +33,12 @@ from chiron.server.gateway.commands import Commands
 from chiron.server.gateway.exposition import Exposition
 from chiron.server.gateway.gateway import Gateway
 from chiron.server.gateway.limits import Limits, Rates
+from chiron.server.gateway.origins import Origins, local_origins
 from chiron.server.gateway.proxies import Proxies
 from chiron.server.gateway.requests import Requests
 from chiron.server.gateway.static import Pages
 from chiron.server.gateway.tokens import Tokens
+from chiron.server.gateway.transports import Transports
 from chiron.server.identity.api import IdentityApi
 from chiron.server.identity.expiry import Expiry
 from chiron.server.identity.letters import Letters
@@ -106,6 +108,7 @@ class App:
         self._engine = Engine(self._hub, buffer, on_poisoned=on_poisoned)
         self._lag = LoopLag()
         self._proxies = _proxies(config)
+        self._transports = Transports(config.settings, config.quic_port, config.quic_hashes)
         self._tls = Tls(config.tls_chain, config.tls_key, config.keys.tickets) if config.tls_chain else None
         self._extend = extend
         self._extension = Extension()
@@ -184,16 +187,21 @@ class App:
             }
         )
         live = Health({"loop": self._lag.check})
-        routes = [*identity_api.routes(), *api.routes(), *health.routes(live, ready)]
+        routes = [*identity_api.routes(), *api.routes(), *self._transports.routes(), *health.routes(live, ready)]
         routes += self._extension.routes
-        pages = Pages()
+        pages = Pages(connections=self._transports.connections)
         requests = Requests()
         self._gateway = Gateway(
             [*routes, *openapi.routes(routes, pages, __version__), *self._mail_page()],
             verifier=self._tokens,
             limits=self._limits,
             clock=self._clock,
-            origins=self._config.settings.origins,
+            origins=Origins(
+                self._config.settings.origins,
+                own=self._config.settings.public_url,
+                local=local_origins((secure, sock.getsockname()[1]) for sock, secure in sockets),
+            ),
+            alternatives=self._transports.alternatives,
             pages=pages,
             replays=Kept(self._pool),
             observers=[requests],
@@ -219,6 +227,7 @@ class App:
             self._tls.set_ticket_keys(config.keys.tickets)
         self._keys.replace(config.keys)
         self._verifier.set_keys(self._keys.public_keys())
+        self._transports.hashes = config.quic_hashes
         self._limits.reload(_rates(config.settings.limits))
         if self._links is not None:
             self._links.reload(_link_limits(config.settings.limits))

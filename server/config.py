@@ -143,6 +143,11 @@ class Listener(msgspec.Struct, frozen=True):
     datagram: bool = False
     """Whether it is a UDP socket, of QUIC."""
 
+    @property
+    def serves(self) -> bool:
+        """Whether it accepts connections of TCP from anybody."""
+        return not (self.metrics or self.datagram)
+
 
 class WorkerConfig(msgspec.Struct, kw_only=True, frozen=True):
     """What the supervisor tells a worker over its pipe; holds secrets, so it is never logged nor put in arguments."""
