@@ -205,6 +205,10 @@ class Path:
                 self._launch(datagram, SERVER, target)
         return [datagram for datagram, target in answers if target == source]
 
+    def send(self, guest: Guest, data: bytes) -> None:
+        """A datagram that the client's engine would not send."""
+        self._launch(data, guest.address, SERVER)
+
     def run(self, until: Callable[[], bool], *, seconds: float = 20.0) -> None:
         """Let time pass until a condition holds. Fails when it does not within `seconds`, or nothing can happen."""
         deadline = self.now + seconds
