@@ -25,7 +25,7 @@ if (isSecureContext) {
     webSocket: browserSocket(address.href, SUBPROTOCOL),
     clock: systemClock,
   });
-  window.addEventListener("online", () => transports.networkChanged());
+  window.addEventListener("online", () => transports.forget());
   new App(root, new Session(api, localStorage, navigator.locks, systemClock), api, {
     open: transports.open,
     clock: systemClock,

@@ -9,7 +9,7 @@
  *
  * So a network that swallows UDP costs the head start once. When WebSocket works where WebTransport did not, the next
  * connections are made over WebSocket at once, for a time that doubles with each such failure; another network, or a
- * page that is loaded anew, starts afresh.
+ * page that is loaded anew, starts afresh, and so does WebTransport that opens after all, since it was only slow.
  */
 
 import type { Cancel, Clock } from "./clock";
@@ -28,8 +28,8 @@ export interface TransportPorts {
 
 /** How long the server may take to say whether it has WebTransport, in ms. */
 const ANSWER_PATIENCE = 1_000;
-/** How long WebTransport is tried alone, in ms: three round trips of a slow network. */
-const HEAD_START = 500;
+/** How long WebTransport is tried alone, in ms: more than three round trips of most networks. */
+const HEAD_START = 750;
 /** How long WebTransport is left alone after it failed, in ms, at first and at most. */
 const AVOID_FIRST = 60_000;
 const AVOID_MOST = 30 * 60_000;
@@ -46,8 +46,8 @@ export class Transports {
     return new Attempt({ ...this.ports, webTransport: usable ? webTransport : null }, listener, this);
   };
 
-  /** The network has changed: UDP may pass now. */
-  networkChanged(): void {
+  /** UDP passes, or may pass now, on another network. */
+  forget(): void {
     this.failures = 0;
     this.avoidUntil = 0;
   }
@@ -134,13 +134,16 @@ class Attempt implements Socket {
   }
 
   private opened(transport: Transport): void {
-    if (this.over || this.taken !== null) return;
-    this.cancel();
-    for (const [other, socket] of this.racing) {
-      if (other === transport) this.taken = socket;
-      else socket.close();
+    if (this.over) return;
+    if (this.taken !== null) {
+      this.racing.get(transport)?.close();
+      this.transports.forget();
+      return;
     }
-    if (transport === "websocket" && this.tried.has("webtransport")) this.transports.failed();
+    this.cancel();
+    this.taken = this.racing.get(transport) ?? null;
+    if (transport === "webtransport") this.racing.get("websocket")?.close();
+    else if (this.tried.has("webtransport")) this.transports.failed();
     this.listener.opened();
   }
 
@@ -154,7 +157,7 @@ class Attempt implements Socket {
     if (this.over) return;
     if (this.taken !== null) {
       if (this.taken.transport !== transport) return;
-      this.finish();
+      this.close();
       this.listener.closed(code);
       return;
     }

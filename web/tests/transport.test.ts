@@ -85,7 +85,7 @@ function the(transport: Transport): Contender {
 /** A connection over WebSocket, because WebTransport does not open. */
 async function blocked(): Promise<Socket> {
   const socket = await open();
-  await clock.advance(500);
+  await clock.advance(750);
   the("websocket").listener.opened();
   return socket;
 }
@@ -148,14 +148,13 @@ describe("choosing", () => {
     expect(kinds()).toEqual(["websocket"]);
   });
 
-  test("WebTransport that is not open after half a second has to race, and may win", async () => {
+  test("WebTransport that is not open after its head start has to race, and may win", async () => {
     await open();
-    await clock.advance(499);
+    await clock.advance(749);
     expect(kinds()).toEqual(["webtransport"]);
     await clock.advance(1);
     expect(kinds()).toEqual(["webtransport", "websocket"]);
     the("webtransport").listener.opened();
-    the("websocket").listener.opened();
     the("websocket").listener.closed(1000);
     expect(events).toEqual(["opened"]);
     expect(the("websocket").closed).toBe(true);
@@ -164,12 +163,13 @@ describe("choosing", () => {
 
   test("WebSocket wins when it opens first", async () => {
     const socket = await blocked();
-    the("webtransport").listener.opened();
-    the("webtransport").listener.message("from nowhere");
+    expect(socket.transport).toBe("websocket");
     the("webtransport").listener.closed(1006);
     expect(events).toEqual(["opened"]);
-    expect(the("webtransport").closed).toBe(true);
-    expect(socket.transport).toBe("websocket");
+    socket.send("hello");
+    the("websocket").listener.message("welcome");
+    expect(the("websocket").sent).toEqual(["hello"]);
+    expect(events).toEqual(["opened", "welcome"]);
   });
 
   test("WebTransport that fails is followed by WebSocket at once", async () => {
@@ -182,7 +182,7 @@ describe("choosing", () => {
 
   test("WebSocket that fails leaves WebTransport its chance", async () => {
     await open();
-    await clock.advance(500);
+    await clock.advance(750);
     the("websocket").listener.closed(1006);
     expect(events).toEqual([]);
     the("webtransport").listener.opened();
@@ -208,7 +208,7 @@ describe("choosing", () => {
     expect(the("webtransport").closed).toBe(true);
 
     const both = await open();
-    await clock.advance(500);
+    await clock.advance(750);
     both.close();
     the("websocket").listener.opened();
     the("webtransport").listener.closed(1006);
@@ -254,12 +254,30 @@ describe("remembering", () => {
 
   test("another network starts afresh", async () => {
     await blocked();
-    transports.networkChanged();
+    transports.forget();
     await blocked();
     expect(kinds()).toEqual(["webtransport", "websocket"]);
     await clock.advance(MINUTE);
     await open();
     expect(kinds()).toEqual(["webtransport"]);
+  });
+
+  test("what opens late was only slow, and is tried again", async () => {
+    const socket = await blocked();
+    the("webtransport").listener.opened();
+    the("webtransport").listener.message("from nowhere");
+    expect(the("webtransport").closed).toBe(true);
+    expect(events).toEqual(["opened"]);
+    expect(socket.transport).toBe("websocket");
+    await open();
+    expect(kinds()).toEqual(["webtransport"]);
+  });
+
+  test("what is still tried ends with what was taken instead", async () => {
+    await blocked();
+    the("websocket").listener.closed(1001);
+    expect(events).toEqual(["opened", "closed 1001"]);
+    expect(the("webtransport").closed).toBe(true);
   });
 
   test("once it works, the next failure is the first again", async () => {
