@@ -83,7 +83,7 @@ class Settings(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=
     """Whether HTTP/3 and WebTransport are served, over UDP on the address and port number of TLS."""
     quic_engine: Literal["native", "aioquic"] = "native"
     """What speaks QUIC. `aioquic` is the reference to compare with: slower, and without Retry or migration."""
-    public_port: Annotated[int | None, msgspec.Meta(ge=1, le=65535)] = None
+    public_port: Annotated[int, msgspec.Meta(ge=1, le=65535)] | None = None
     """UDP port at which clients reach QUIC, where that is not `port`: behind a port mapping, a load balancer or a
     proxy. With it, answers of `plain` name HTTP/3 too."""
     plain: Annotated[str | None, Trait(check=checks.address)] = "127.0.0.1:8080"
