@@ -225,7 +225,7 @@ class App:
         self._quic = QuicListener(self._engine, self._gateway, websocket)
         for sock in datagram_sockets:
             self._quic.listen(sock, self._make_endpoint(sock))
-        self._exposition = self._expose(requests, self._gateway, self._links, self._chat)
+        self._exposition = self._expose(requests, self._gateway, self._links, self._chat, self._quic)
         for sock in metrics_sockets:
             await self._exposition.listen(sock)
 
@@ -288,7 +288,9 @@ class App:
                     raise
             await asyncio.sleep(0.1)
 
-    def _expose(self, requests: Requests, gateway: Gateway, links: Links, chat: Chat) -> TcpListener:
+    def _expose(
+        self, requests: Requests, gateway: Gateway, links: Links, chat: Chat, quic: QuicListener
+    ) -> TcpListener:
         parts = metrics.Parts(
             engine=self._engine,
             gateway=gateway,
@@ -300,6 +302,7 @@ class App:
             passwords=self._passwords,
             mailer=self._mailer,
             lag=self._lag,
+            quic=quic,
         )
         exposition = Exposition(metrics.registry(parts, __version__), self._clock)
         return TcpListener(self._engine, exposition, max_connections=METRICS_CONNECTIONS)

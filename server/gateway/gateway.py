@@ -175,7 +175,7 @@ class Gateway:
             response = self._finish(self._problem(error, exchange.context.request_id), exchange)
             self._ended(exchange, response.status, len(response.body))
             return response
-        self._ended(exchange, 101, 0)
+        self._ended(exchange, 200 if request.method == "CONNECT" else 101, 0)
         return None
 
     def refuse(self, error: ChironError, *, address: str) -> Response:
