@@ -20,12 +20,12 @@ from aioquic.quic.packet import (
     pull_quic_transport_parameters,
     push_quic_transport_parameters,
 )
+from faulty_quic import frame, packet
 from quic_path import CONNECTION, ENGINES, SERVER, Guest, Path, pair
 
 from chiron.protocols.quic.client import ClientEndpoint
 from chiron.protocols.quic.endpoint import Address, Ending, Kind
 from chiron.protocols.quic.transport import Transport
-from chiron.protocols.quic.varint import encode
 
 Alert = tls.AlertDescription
 Code = QuicErrorCode
@@ -35,7 +35,6 @@ DEVIATIONS: dict[tuple[str, str], str] = {}
 
 _GENERIC = {Code.PROTOCOL_VIOLATION, Code.INTERNAL_ERROR}
 _GENERIC_ALERTS = {Alert.internal_error, Alert.handshake_failure}
-_TYPES = {tls.Epoch.INITIAL: 0, tls.Epoch.ZERO_RTT: 1, tls.Epoch.HANDSHAKE: 2}
 
 
 class Case:
@@ -144,28 +143,6 @@ class Case:
             assert right, f"closed: {closed}, allowed: {sorted(codes)}"
         # What one client does wrong is nobody else's loss.
         path.connect()
-
-
-def packet(transport: Transport, epoch: tls.Epoch, payload: bytes, *, reserved: bool = False) -> bytes:
-    """A packet with this payload, encrypted with the client's keys (RFC 9000 §17)."""
-    number = transport._packet_number
-    transport._packet_number += 1
-    crypto = transport._cryptos[epoch]
-    destination = transport._peer_cid.cid
-    if epoch is tls.Epoch.ONE_RTT:
-        first = 0x40 | crypto.key_phase << 2 | 0x03 | (0x18 if reserved else 0)
-        header = bytes((first,)) + destination
-    else:
-        first = 0xC0 | _TYPES[epoch] << 4 | 0x03 | (0x0C if reserved else 0)
-        source = transport.host_cid
-        header = bytes((first, 0, 0, 0, 1, len(destination))) + destination + bytes((len(source),)) + source
-        header += (0x4000 | 4 + len(payload) + crypto.aead_tag_size).to_bytes(2, "big")
-    return crypto.encrypt_packet(header + number.to_bytes(4, "big"), payload, number)
-
-
-def frame(kind: int, *fields: int | bytes) -> bytes:
-    """A frame: numbers are variable-length integers, bytes are as they are."""
-    return encode(kind) + b"".join(field if isinstance(field, bytes) else encode(field) for field in fields)
 
 
 def connection_id_frame(*, number: int, retire: int, cid: bytes) -> bytes:
