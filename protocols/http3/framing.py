@@ -11,12 +11,13 @@ This is the only file that knows aioquic's `H3Connection` from inside. What it o
   are `content-length: +1_0`, two different ones, CONNECT with `:path`, and control characters in values; the length of
   the answer to HEAD, and of 304, is held against a body that does not come; a response without a head is taken. So
   what a message says is checked in `fields`, and here only the order of its frames.
+- `_decode_headers`: lsqpack takes a field section without fields for a broken one.
 - `_receive_stream_data_uni`, not used: it reads past the payload of GOAWAY and PRIORITY_UPDATE, takes CANCEL_PUSH for
   pushes that were never promised, keeps SETTINGS of any length until they are whole, does not notice the end of a QPACK
   stream, reads unknown streams to their end and keeps them.
 - `_get_or_create_stream`: a generator for each call; `message` creates what it would.
 
-Private members that are used as they are: `_receive_request_or_push_data`, `_decode_headers`, `_encode_headers`,
+Private members that are used as they are: `_receive_request_or_push_data`, `_encode_headers`,
 `_check_control_frame_type`, `_handle_control_frame`, `_stream`, `_decoder`, `_encoder`, `_local_*_stream_id`,
 `_max_push_id`, `_received_settings`. aioquic's WebTransport is not used: it takes no data on bidirectional streams that
 the receiver opened, and knows no sessions.
@@ -28,13 +29,13 @@ from typing import NamedTuple, TypeAlias, cast
 
 import pylsqpack
 from aioquic.h3 import connection as h3
-from aioquic.h3.events import DataReceived, H3Event, HeadersReceived
+from aioquic.h3.events import DataReceived, H3Event, Headers, HeadersReceived
 from aioquic.quic.connection import QuicConnection
 
 from chiron.protocols.http3.errors import ConnectionFailed, ErrorCode
 from chiron.protocols.http3.limits import Limits
 from chiron.protocols.quic import varint
-from chiron.protocols.quic.endpoint import Endpoint
+from chiron.protocols.quic.endpoint import Streams
 from chiron.protocols.webtransport import draft02
 
 CONTROL = 0x00
@@ -100,8 +101,10 @@ class Message(h3.H3Stream):
         super().__init__(stream_id)
         self.broken = False
         """Nothing more of it is to be read."""
+        self.connect = False
+        """Our request is a CONNECT."""
         self.tunnel = False
-        """A CONNECT was accepted or is open: only DATA may follow (RFC 9114 §4.4)."""
+        """What was received is a CONNECT, or accepts ours: only DATA may follow (RFC 9114 §4.4)."""
         self.idle_frames = 0
 
 
@@ -115,7 +118,7 @@ class _Quic:
 
     _quic_logger = None
 
-    def __init__(self, endpoint: Endpoint, connection: int, *, client: bool) -> None:
+    def __init__(self, endpoint: Streams, connection: int, *, client: bool) -> None:
         self._endpoint = endpoint
         self._connection = connection
         self.configuration = _Configuration(client)
@@ -135,7 +138,7 @@ class _Quic:
 class Framing(h3.H3Connection):
     """Bytes of streams in, parts of messages out. Raises ConnectionFailed where the connection must close."""
 
-    def __init__(self, endpoint: Endpoint, connection: int, *, client: bool, limits: Limits) -> None:
+    def __init__(self, endpoint: Streams, connection: int, *, client: bool, limits: Limits) -> None:
         self._limits = limits
         self._control = bytearray()
         self._control_skip = 0
@@ -223,9 +226,22 @@ class Framing(h3.H3Connection):
             stream.headers_recv_state = h3.HeadersState.AFTER_TRAILERS
         elif not self._is_client or not h3.is_interim_response(headers):
             stream.headers_recv_state = h3.HeadersState.AFTER_HEADERS
+            if not stream_ended:
+                stream.tunnel = self._begins_tunnel(stream, headers)
         elif stream_ended:
             return self._broken(stream, ErrorCode.H3_MESSAGE_ERROR)
         return [HeadersReceived(headers=headers, stream_id=stream.stream_id, stream_ended=stream_ended)]
+
+    def _begins_tunnel(self, message: Message, headers: Headers) -> bool:
+        """Whether a request is a CONNECT, or a response accepts one."""
+        if not self._is_client:
+            return (b":method", b"CONNECT") in headers
+        return message.connect and any(name == b":status" and value.startswith(b"2") for name, value in headers)
+
+    def _decode_headers(self, stream_id: int, frame_data: bytes | None) -> Headers:
+        if frame_data == b"\0\0":  # neither fields nor references: trailers may be so
+            return []
+        return super()._decode_headers(stream_id, frame_data)
 
     def _handle_request_or_push_end(self, stream: h3.H3Stream) -> list[H3Event]:
         assert isinstance(stream, Message)

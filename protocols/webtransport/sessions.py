@@ -6,7 +6,7 @@ from collections.abc import Callable
 from enum import Enum, auto
 
 from chiron.protocols.quic import varint
-from chiron.protocols.quic.endpoint import Endpoint
+from chiron.protocols.quic.endpoint import Streams
 from chiron.protocols.webtransport import capsules, draft02
 from chiron.protocols.webtransport.errors import CapsuleError, SessionIdError
 from chiron.protocols.webtransport.events import (
@@ -71,7 +71,7 @@ class Lane:
 class Sessions:
     """All sessions of one connection. `unseen(stream)`: whether a request may still come on a stream of the peer."""
 
-    def __init__(self, endpoint: Endpoint, connection: int, limits: Limits, unseen: Callable[[int], bool]) -> None:
+    def __init__(self, endpoint: Streams, connection: int, limits: Limits, unseen: Callable[[int], bool]) -> None:
         self._endpoint = endpoint
         self._connection = connection
         self._limits = limits

@@ -1,7 +1,7 @@
 """Two endpoints of QUIC in memory, without packets: what one sends, the other's `poll` tells, in order for each stream.
 
-Streams, credit, resets and datagrams behave as `chiron.protocols.quic.endpoint` says. Data waits until `deliver`, which
-may cut it anywhere. It is for tests of what runs on QUIC; QUIC itself is tested with the engines.
+Streams, resets and datagrams behave as `Streams` of `chiron.protocols.quic.endpoint` says. Data waits until
+`deliver`, which may cut it anywhere. It is for tests of what runs on QUIC; QUIC itself is tested with the engines.
 """
 
 from __future__ import annotations
@@ -102,6 +102,9 @@ class MemoryEndpoint:
     def buffered(self, connection: int, stream: int) -> int:
         return len(self.sending[stream].data) if stream in self.sending else 0
 
+    def peer(self, connection: int) -> Address | None:
+        return ("192.0.2.1", 4433)
+
     def close(self, connection: int, code: int, reason: str = "") -> None:
         if self.closed is None:
             self.closed = (code, reason)
@@ -138,41 +141,6 @@ class MemoryEndpoint:
             (sending.data or sending.fin) and not sending.over and stream not in self.peer_side.paused
             for stream, sending in self.sending.items()
         )
-
-    # --- of the seam, and not used here ------------------------------------------------------------------------------
-
-    def receive(self, descriptor: int, now: float) -> bool:
-        raise NotImplementedError
-
-    def feed(self, datagrams: Sequence[tuple[bytes, Address]], now: float) -> None:
-        raise NotImplementedError
-
-    def flush(self, descriptor: int, now: float) -> bool:
-        raise NotImplementedError
-
-    def take(self, now: float) -> list[tuple[bytes, Address]]:
-        raise NotImplementedError
-
-    def next_timeout(self) -> float | None:
-        return None
-
-    def handle_timeouts(self, now: float) -> None:
-        raise NotImplementedError
-
-    def peer(self, connection: int) -> Address | None:
-        return ("192.0.2.1", 4433)
-
-    def refuse(self) -> None:
-        raise NotImplementedError
-
-    def reload(self, chain: bytes, key: bytes, named: tuple[bytes, bytes] | None) -> None:
-        raise NotImplementedError
-
-    def set_ticket_keys(self, keys: Sequence[bytes]) -> None:
-        raise NotImplementedError
-
-    def stats(self) -> dict[str, int]:
-        return {}
 
 
 def pair() -> tuple[MemoryEndpoint, MemoryEndpoint]:
