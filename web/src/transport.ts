@@ -26,8 +26,8 @@ export interface TransportPorts {
   readonly clock: Clock;
 }
 
-/** How long the server may take to say whether it has WebTransport, in ms. */
-const ANSWER_PATIENCE = 1_000;
+/** How long the server may take to say whether it has WebTransport, in ms: longer than it takes to start again. */
+const ANSWER_PATIENCE = 5_000;
 /** How long WebTransport is tried alone, in ms: more than three round trips of most networks. */
 const HEAD_START = 750;
 /** How long WebTransport is left alone after it failed, in ms, at first and at most. */
