@@ -106,8 +106,7 @@ class ClientEndpoint:
         limits = Limits(idle_seconds=idle_seconds, handshake_seconds=handshake_seconds, datagram_queue=max_datagram)
         self.session_ticket: SessionTicket | None = None
         """The newest ticket that this connection got, for the next one."""
-        self._tickets_allow_early = session_ticket is not None and bool(session_ticket.max_early_data_size)
-        self._early = early_data and self._tickets_allow_early
+        self._early = early_data and session_ticket is not None and bool(session_ticket.max_early_data_size)
         self._address = address
         self._now = now
         self._events: list[Event] = []

@@ -99,6 +99,10 @@ class Session:
         goodbye = transport._close_pending
         datagrams: list[tuple[bytes, Address]] = transport.datagrams_to_send(now)
         if goodbye:
+            path = transport._network_paths[0]
+            # aioquic counts a goodbye, but lets it go beyond the anti-amplification limit (RFC 9000 §8.1).
+            if not path.is_validated and path.bytes_sent > 3 * path.bytes_received:
+                datagrams = []
             self._farewell = datagrams
         self._collect()
         for stream in [stream for stream in self._waiting if self.buffered(stream) < LOW_WATER]:

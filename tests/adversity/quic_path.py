@@ -84,6 +84,7 @@ class Make(Protocol):
         named: Pair | None = None,
         worker: int = 0,
         secret: bytes = SECRET,
+        ticket_key: bytes = TICKET_KEY,
         limits: Limits = ...,
     ) -> ServerEndpoint: ...
 
@@ -94,11 +95,12 @@ def make_reference(
     named: Pair | None = None,
     worker: int = 0,
     secret: bytes = SECRET,
+    ticket_key: bytes = TICKET_KEY,
     limits: Limits = Limits(),  # noqa: B008
 ) -> ServerEndpoint:
     chain, key = certificate or pair("localhost")
     return ReferenceEndpoint(
-        chain, key, named=named, secret=secret, ticket_keys=[TICKET_KEY], worker=worker, limits=limits, now=0.0
+        chain, key, named=named, secret=secret, ticket_keys=[ticket_key], worker=worker, limits=limits, now=0.0
     )
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections import defaultdict
 
 import pytest
+from aioquic.tls import SessionTicket
 from datagram_proxy import Harm
 from quic_path import CONNECTION, ENGINES, SECRET, SERVER, Guest, Make, Path, limits, pair
 
+from chiron.protocols.quic.client import ClientEndpoint
 from chiron.protocols.quic.endpoint import HIGH_WATER, LOW_WATER, Ending, Event, Kind
 
 QUICK = 0.5
@@ -74,6 +76,15 @@ def send_all(path: Path, guest: Guest, stream: int, data: bytes) -> None:
 def noise(size: int, seed: int = 0) -> bytes:
     """Bytes of which no part is like another."""
     return b"".join((seed + at).to_bytes(8, "big") for at in range(-(-size // 8)))[:size]
+
+
+def ticket_of(path: Path, guest: Guest) -> SessionTicket:
+    """The ticket of a client's connection, once it has come."""
+    client = guest.endpoint
+    assert isinstance(client, ClientEndpoint)
+    path.run(lambda: client.session_ticket is not None)
+    assert client.session_ticket is not None
+    return client.session_ticket
 
 
 # --- handshake ------------------------------------------------------------------------------------------------------
@@ -483,8 +494,7 @@ def test_a_reloaded_certificate_is_for_new_connections(path: Path) -> None:
 
 def test_rfc8446_2_2_a_ticket_resumes_the_session(path: Path) -> None:
     guest = path.connect()
-    path.run(lambda: guest.endpoint.session_ticket is not None)  # type: ignore[attr-defined]
-    ticket = guest.endpoint.session_ticket  # type: ignore[attr-defined]
+    ticket = ticket_of(path, guest)
     again = path.connect(session_ticket=ticket)
     assert again.of(Kind.CONNECTED)[0][4] == 1
     assert path.of(Kind.CONNECTED)[-1][4] == 1
@@ -493,8 +503,7 @@ def test_rfc8446_2_2_a_ticket_resumes_the_session(path: Path) -> None:
 
 def test_rfc9001_4_6_1_early_data_comes_between_opened_and_connected(path: Path) -> None:
     guest = path.connect()
-    path.run(lambda: guest.endpoint.session_ticket is not None)  # type: ignore[attr-defined]
-    ticket = guest.endpoint.session_ticket  # type: ignore[attr-defined]
+    ticket = ticket_of(path, guest)
     early = path.join(session_ticket=ticket, early_data=True)
     stream = early.endpoint.open_stream(CONNECTION, False)
     early.endpoint.send(CONNECTION, stream, b"early", fin=True)
@@ -597,3 +606,47 @@ def test_rfc9000_9_a_client_whose_address_changes_is_followed(path: Path) -> Non
     path.run(lambda: path.of(Kind.MOVED) == [(1, Kind.MOVED, 0, b"", 0)])
     assert path.server.peer(1) == guest.address
     assert path.server.stats()["moved"] == 1
+
+
+# --- keys and addresses ---------------------------------------------------------------------------------------------
+
+
+def test_rfc9001_6_keys_may_be_updated(path: Path) -> None:
+    guest = path.connect()
+    assert isinstance(guest.endpoint, ClientEndpoint)
+    echo(path)
+    for number in range(3):
+        path.rest(QUICK)
+        guest.endpoint._transport.request_key_update()
+        stream = guest.endpoint.open_stream(CONNECTION, False)
+        guest.endpoint.send(CONNECTION, stream, b"phase %d" % number, fin=True)
+        path.run(lambda stream=stream: guest.ended(stream))  # type: ignore[misc]
+        assert guest.stream(stream) == b"phase %d" % number
+
+
+def test_rfc9000_8_1_before_an_address_is_validated_it_gets_three_times_what_it_sent(path: Path) -> None:
+    guest = path.join()
+    # The client's second flight never comes, so that its address stays unproven.
+    path.run(lambda: bool(path.of(Kind.OPENED)))
+    path.guests.clear()
+    path.server.open_stream(1, False)
+    path.server.send(1, 1, bytes(100_000))
+    path.rest(30.0)
+    received = sum(len(data) for data, source, _ in path.passed if source == guest.address)
+    sent = sum(len(data) for data, source, target in path.passed if target == guest.address)
+    assert 0 < sent <= 3 * received
+
+
+def test_rfc9001_4_6_2_early_data_that_the_server_cannot_read_is_sent_again(make: Make) -> None:
+    path = Path(make())
+    guest = path.connect()
+    ticket = ticket_of(path, guest)
+    # Another server, which has other ticket keys.
+    path.server = make(ticket_key=bytes(32))
+    path.events.clear()
+    early = path.join(session_ticket=ticket, early_data=True)
+    stream = early.endpoint.open_stream(CONNECTION, False)
+    early.endpoint.send(CONNECTION, stream, b"early", fin=True)
+    path.run(lambda: path.ended(1, stream))
+    assert path.stream(1, stream) == b"early"
+    assert path.of(Kind.CONNECTED)[0][4] == 0
