@@ -65,7 +65,8 @@ export class WebTransportSocket implements Socket {
     each(this.session.datagrams.readable, (bytes) => this.datagram(bytes)).catch(() => undefined);
     const records = new RecordReader(RECORD_MOST);
     await each(readable, (piece) => this.take(() => records.receive(piece)));
-    this.end(LOST);
+    // The server has said everything; once we have, too, it closes the session and says why.
+    await this.writer.close();
   }
 
   private datagram(bytes: Uint8Array): void {

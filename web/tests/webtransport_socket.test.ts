@@ -73,11 +73,13 @@ describe("a session", () => {
     expect(told.events).toEqual(["opened", "closed 1006"]);
   });
 
-  test("without its stream is given up", async () => {
+  test("whose stream the server ends is left to it, which then says why", async () => {
     await session.accept();
     await session.endStream();
-    expect(told.events).toEqual(["opened", "closed 1006"]);
-    expect(session.closes).toBe(1);
+    expect(told.events).toEqual(["opened"]);
+    expect(session.ended).toBe(true);
+    await session.hangUp({ closeCode: 1009, reason: "too_large" });
+    expect(told.events).toEqual(["opened", "closed 1009"]);
   });
 
   test("whose server takes nothing any more is given up", async () => {

@@ -54,6 +54,8 @@ export class TestSession implements Session {
   readonly datagrams = { readable: this.loose.stream };
   streams = 0;
   closes = 0;
+  /** Whether the client has ended its side of the stream. */
+  ended = false;
   /** Whether the server has stopped to take what the client writes. */
   deaf = false;
 
@@ -63,6 +65,9 @@ export class TestSession implements Session {
       write: (bytes) => {
         if (this.deaf) throw new Error("stopped");
         for (const text of this.reader.receive(bytes)) this.sent.push(JSON.parse(text) as Json);
+      },
+      close: () => {
+        this.ended = true;
       },
     });
     return Promise.resolve({ readable: this.down.stream, writable } as unknown as WebTransportBidirectionalStream);
