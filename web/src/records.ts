@@ -1,5 +1,5 @@
 /**
- * A link's frames on a stream (`docs/protocol.md`, WebTransport): each a record, which is its length in bytes as a
+ * A link's frames on a stream (`docs/protocol.md`, Over HTTP/3): each a record, which is its length in bytes as a
  * variable-length integer of QUIC (RFC 9000 §16) and then as much JSON text in UTF-8.
  */
 

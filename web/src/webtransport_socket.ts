@@ -1,6 +1,6 @@
 /**
  * A link's socket over WebTransport, with what {@link Socket} promises, so that the link need not know
- * (`docs/protocol.md`, WebTransport).
+ * (`docs/protocol.md`, Over HTTP/3).
  *
  * Frames are records on one bidirectional stream that the client opens. Ephemeral events also come as datagrams, each
  * one frame; those that overtake the first record, which is the welcome, are dropped. The session's close code is the
