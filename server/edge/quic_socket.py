@@ -83,6 +83,9 @@ class QuicSocket:
 
     def _readable(self) -> None:
         endpoint = self.endpoint
+        if self._engine.poisoned:
+            self._broken(self)
+            return
         try:
             for _ in range(RECEIVES):
                 now = time.monotonic()
@@ -149,4 +152,4 @@ class QuicSocket:
         else:
             self._engine.failed(error)
             if self._engine.poisoned:
-                self.close()
+                self._broken(self)

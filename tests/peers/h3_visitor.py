@@ -86,6 +86,12 @@ class Visitor(asyncio.DatagramProtocol):
         await self.until(lambda: answer.ended or answer.aborted is not None or self.closed is not None)
         return answer
 
+    async def more(self, stream: int) -> None:
+        """Wait for another piece of an answer, or its end."""
+        answer = self.answers[stream]
+        had = len(answer.body)
+        await self.until(lambda: len(answer.body) > had or answer.ended or answer.aborted is not None)
+
     async def get(self, path: str, *headers: tuple[str, str], method: str = "GET") -> Answer:
         return await self.answer(self.ask(path, *headers, method=method))
 
