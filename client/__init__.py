@@ -12,8 +12,10 @@ async with Link(api) as link:
 """
 
 from chiron.client.api import Api
-from chiron.client.errors import ClientError, LinkLost, NotReachable, ServerRefused, SignedOut
+from chiron.client.errors import ClientError, LinkLost, NotReachable, NotTrusted, ServerRefused, SignedOut
+from chiron.client.http3 import Http3Transport
 from chiron.client.link import Link
+from chiron.client.trust import Trust
 from chiron.protocols.wire.events import (
     Caught,
     Delivered,
@@ -29,10 +31,13 @@ __all__ = [
     "Delivered",
     "Forgotten",
     "Happened",
+    "Http3Transport",
     "Left",
     "Link",
     "LinkLost",
     "NotReachable",
+    "NotTrusted",
     "ServerRefused",
     "SignedOut",
+    "Trust",
 ]

@@ -1,4 +1,4 @@
-"""Chiron's REST operations for asyncio programs, over HTTP/1.1 (httpx)."""
+"""Chiron's REST operations for asyncio programs, over HTTP/1.1 (httpx) or HTTP/3."""
 
 from __future__ import annotations
 
@@ -7,13 +7,15 @@ import ipaddress
 import json
 import ssl
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, cast
 from urllib.parse import urlsplit
 
 import httpx
 
-from chiron.client.errors import NotReachable, ServerRefused, SignedOut
+from chiron.client.errors import NotReachable, NotTrusted, ServerRefused, SignedOut
+from chiron.client.http3 import Http3Transport
 from chiron.client.model import (
     Acknowledged,
     Conversation,
@@ -25,7 +27,9 @@ from chiron.client.model import (
     Member,
     Page,
     Profile,
+    Transports,
 )
+from chiron.client.trust import Trust, distrust
 
 Who = str
 """A person's id, or an e-mail address."""
@@ -41,23 +45,31 @@ class Api:
     """One person's session with one server.
 
     `server` is an origin such as `https://localhost:8443`; `ca` a PEM file of authorities to trust beside the system's.
-    Every method raises ServerRefused and NotReachable; those that need an access token also SignedOut.
+    With `pins`, SHA-256 digests of certificates in base64 or hexadecimal, the server has to show one of those, and
+    neither name nor authority counts. `http` is the version of HTTP that requests are made in; `3` needs an address
+    that begins with https, and is HTTP/3 alone. Links choose their transport by themselves: see `Link`.
+
+    Every method raises ServerRefused and NotReachable (NotTrusted: because of the certificate); those that need an
+    access token also SignedOut.
     """
 
-    def __init__(self, server: str, *, ca: Path | None = None) -> None:
-        """Raises ValueError when `server` is no origin, or `ca` holds no certificate."""
+    def __init__(
+        self, server: str, *, ca: Path | None = None, pins: Sequence[str] = (), http: Literal["1.1", "3"] = "1.1"
+    ) -> None:
+        """Raises ValueError when `server` is no origin, `ca` holds no certificate, or a pin is no digest."""
         self.origin, loopback = _origin(server)
-        self.tls: ssl.SSLContext | None = None
-        if self.origin.startswith("https:"):
-            self.tls = ssl.create_default_context()
-            if ca:
-                try:
-                    self.tls.load_verify_locations(ca)
-                except ssl.SSLError as error:
-                    raise ValueError(f"{ca} holds no PEM certificate") from error
-        # No proxy knows this machine's loopback addresses.
+        self.trust = Trust.of(ca, pins)
+        secure = self.origin.startswith("https:")
+        if http == "3" and not secure:
+            raise ValueError(f"HTTP/3 needs an address that begins with https, which {self.origin} does not")
+        self.tls: ssl.SSLContext | None = self.trust.context() if secure else None
         self._http = httpx.AsyncClient(
-            base_url=self.origin, verify=self.tls or True, timeout=20.0, trust_env=not loopback
+            base_url=self.origin,
+            verify=self.tls or True,
+            timeout=20.0,
+            # No proxy knows this machine's loopback addresses.
+            trust_env=not loopback,
+            transport=Http3Transport(self.trust) if http == "3" else None,
         )
         self._refreshing = asyncio.Lock()
         self._access = ""
@@ -162,6 +174,10 @@ class Api:
         """The keys by which access tokens can be checked. Needs no session."""
         return cast(KeySet, await self._send("GET", "/.well-known/jwks.json"))
 
+    async def transports(self) -> Transports:
+        """What links may run over, beside WebSocket at this address. Needs no session."""
+        return cast(Transports, await self._send("GET", "/v1/transports"))
+
     async def access_token(self, *, newer_than: str = "") -> str:
         """A token with some life left, and another one than `newer_than`. Raises SignedOut."""
         async with self._refreshing:
@@ -260,6 +276,8 @@ class Api:
         try:
             response = await self._http.request(method, path, json=body, params=query, headers=headers)
         except httpx.HTTPError as error:
+            if (why := distrust(error)) is not None:
+                raise NotTrusted(f"the certificate of {self.origin} is not trusted: {why}") from error
             raise NotReachable(f"{self.origin} does not answer: {str(error) or type(error).__name__}") from error
         try:
             answer = json.loads(response.content) if response.content else {}

@@ -38,6 +38,19 @@ class NotReachable(ClientError):
     """No answer: nothing listens there, the connection broke, or what answered is not Chiron."""
 
 
+class NotTrusted(NotReachable):
+    """Who answers cannot show that it is the server: its certificate is not trusted, or not one of those pinned."""
+
+
+class HandshakeRefused(NotReachable):
+    """The server answered, but will not open a realtime connection: `status` is the HTTP status of its answer."""
+
+    def __init__(self, message: str, status: int, retry_after: float | None = None) -> None:
+        self.status = status
+        self.retry_after = retry_after
+        super().__init__(message)
+
+
 class LinkLost(ClientError):
     """The link ended before the answer; whether the request was carried out is not known.
 

@@ -1,4 +1,4 @@
-"""A realtime link that keeps itself open: `ClientConnection` over WebSocket, on asyncio."""
+"""A realtime link that keeps itself open: `ClientConnection` over whatever transport there is, on asyncio."""
 
 from __future__ import annotations
 
@@ -7,28 +7,24 @@ import contextlib
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from typing import Any
-from urllib.parse import urlsplit
 
 import msgspec
-from websockets.asyncio.client import ClientConnection as WebSocket
-from websockets.asyncio.client import connect
-from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
-from websockets.typing import Subprotocol
 
 from chiron.client import ulid
 from chiron.client.api import Api
-from chiron.client.errors import ClientError, LinkLost, NotReachable, ServerRefused, SignedOut
+from chiron.client.errors import ClientError, HandshakeRefused, LinkLost, NotReachable, ServerRefused, SignedOut
 from chiron.client.patience import Sleep, backoff
+from chiron.client.transports import Choice, Ended, Name, Opener, Transport
 from chiron.protocols.wire import connection, events, frames
 from chiron.protocols.wire.errors import RemoteProtocolError
 
-SUBPROTOCOL = Subprotocol("chiron.v1.json")
-OPEN_SECONDS = 10.0
 SILENCE = 2.5
 """The link is given up after so many ping intervals without a word."""
 UNWELCOMED_SILENCE = 20.0
 """Seconds before the ping interval is known."""
 
+ELSEWHERE = frozenset({400, 403, 404, 426, 501})
+"""Statuses of a handshake after which asking again is of no use."""
 REFRESH = frozenset({4001, 4003})
 LOGIN_ENDED = 4004
 STOP = frozenset({1002, 1003, 1007, 1009})
@@ -43,6 +39,8 @@ FRAME_OVERHEAD = 512
 class Link:
     """Use it as an async context manager; it reconnects, resumes and sends again by itself until it is left.
 
+    `transport` is what it runs over: `webtransport`, `websocket`, `websocket-h3` (RFC 9220), or `auto`, which is
+    WebTransport where server and network have it, else WebSocket. All behave alike.
     `status` is told in words of what happens to the connection: `online`, `offline`. `sleep` makes the pauses.
     """
 
@@ -51,11 +49,14 @@ class Link:
         api: Api,
         *,
         device: str = "chiron.client",
+        transport: Choice = "auto",
         status: Callable[[str], None] | None = None,
         sleep: Sleep = asyncio.sleep,
     ) -> None:
         self._api = api
         self._wire = connection.ClientConnection(device=device)
+        self._opener = Opener(api, transport)
+        self._transport: Transport | None = None
         self._status = status or (lambda _word: None)
         self._sleep = sleep
         self._attempt = 0
@@ -93,6 +94,11 @@ class Link:
     def personal(self) -> str | None:
         """Name of one's own channel, once the link was open."""
         return f"person:{self._wire.welcome.person}" if self._wire.welcome else None
+
+    @property
+    def transport(self) -> Name | None:
+        """What the link runs over now; None while it is not open."""
+        return self._transport.name if self._transport is not None else None
 
     async def online(self) -> frames.Welcome:
         """Wait until the link is open. Raises SignedOut."""
@@ -188,12 +194,11 @@ class Link:
                     if not error.temporary:
                         raise
                     self._told = error.retry_after
-                except InvalidStatus as error:
-                    if error.response.status_code in (400, 403, 404, 426):
-                        raise NotReachable(f"{self._api.origin} has no realtime here: {error}") from error
-                    retry_after = error.response.headers.get("retry-after", "")
-                    self._told = float(retry_after) if retry_after.isdecimal() else None
-                except (NotReachable, OSError, TimeoutError, InvalidHandshake, RemoteProtocolError):
+                except HandshakeRefused as error:
+                    if error.status in ELSEWHERE:
+                        raise
+                    self._told = error.retry_after
+                except (NotReachable, OSError, TimeoutError, RemoteProtocolError):
                     pass  # what else can be done but to try again
                 self._consider_closing()
                 pause, self._told = self._told, None
@@ -215,23 +220,13 @@ class Link:
         """One link, from its opening to its end."""
         refused, self._closed = self._closed in REFRESH, 0
         self._token = await self._api.access_token(newer_than=self._token if refused else "")
-        parts = urlsplit(self._api.origin)
-        address = f"{'wss' if parts.scheme == 'https' else 'ws'}://{parts.netloc}/v1/realtime"
-        async with connect(
-            address,
-            subprotocols=[SUBPROTOCOL],
-            compression=None,
-            ssl=self._api.tls,
-            open_timeout=OPEN_SECONDS,
-            close_timeout=2,
-            ping_interval=None,
-            max_size=None,
-            proxy=None,
-        ) as socket:
+        transport = await self._opener.open()
+        self._transport = transport
+        try:
             self._wire.open(self._token)
             self._write.set()
-            reader = asyncio.create_task(self._read(socket))
-            writer = asyncio.create_task(self._send_out(socket))
+            reader = asyncio.create_task(self._read(transport))
+            writer = asyncio.create_task(self._send_out(transport))
             reader.add_done_callback(lambda _: writer.cancel())
             try:
                 await asyncio.wait([reader, writer], return_when=asyncio.FIRST_EXCEPTION)
@@ -242,9 +237,12 @@ class Link:
             for result in results:
                 if isinstance(result, Exception):
                     raise result
+        finally:
+            await transport.close()
 
     async def _ended(self) -> None:
         self._online.clear()
+        self._transport = None
         if self._wire.welcome is not None:
             self._status("offline")
         if (closing := self._wire.closing) is not None:
@@ -253,25 +251,25 @@ class Link:
             self._told = closing.reconnect_in_ms / 1000 or None
         await self._handle(self._wire.lost())
 
-    async def _read(self, socket: WebSocket) -> None:
+    async def _read(self, transport: Transport) -> None:
         while True:
             welcome = self._wire.welcome
             try:
                 async with asyncio.timeout(SILENCE * welcome.ping_ms / 1000 if welcome else UNWELCOMED_SILENCE):
-                    message = await socket.recv()
-            except ConnectionClosed as error:
-                self._closed = error.rcvd.code if error.rcvd else 0
+                    message = await transport.receive()
+            except Ended as error:
+                self._closed = error.code
                 return
             await self._handle(self._wire.receive(message, self._now()))
             self._write.set()
 
-    async def _send_out(self, socket: WebSocket) -> None:
+    async def _send_out(self, transport: Transport) -> None:
         while True:
             self._write.clear()
             try:
                 for message in self._wire.to_send():
-                    await socket.send(message, text=True)
-            except ConnectionClosed:
+                    await transport.send(message)
+            except Ended:
                 return  # what came before the end is still to be read
             deadline = self._wire.deadline()
             try:

@@ -68,6 +68,18 @@ class KeySet(TypedDict):
     keys: list[Key]
 
 
+class Offer(TypedDict):
+    """Where the server takes HTTP/3 and WebTransport."""
+
+    url: str
+    hashes: list[str]
+    """SHA-256 of certificates in base64, one of which it shows there; empty when an authority vouches for it."""
+
+
+class Transports(TypedDict):
+    webtransport: Offer | None
+
+
 class Items(TypedDict, Generic[Item]):
     """A list that is not paged."""
 

@@ -7,7 +7,7 @@ import random
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from chiron.client.errors import NotReachable, ServerRefused
+from chiron.client.errors import NotReachable, NotTrusted, ServerRefused
 
 FIRST_BACKOFF, LAST_BACKOFF = 0.25, 30.0
 
@@ -36,7 +36,7 @@ async def patiently(
         try:
             return await call()
         except (NotReachable, ServerRefused) as error:
-            if isinstance(error, ServerRefused) and not error.temporary:
+            if isinstance(error, NotTrusted) or (isinstance(error, ServerRefused) and not error.temporary):
                 raise
             attempt += 1
             pause = error.retry_after if isinstance(error, ServerRefused) and error.retry_after else 0.1

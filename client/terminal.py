@@ -19,6 +19,7 @@ from chiron.client.link import Link
 from chiron.client.model import Conversation, Member, Record
 from chiron.client.patience import patiently
 from chiron.client.text import one_line, printable
+from chiron.client.transports import Choice, Name
 from chiron.protocols.wire import events, frames
 
 PATIENCE = 30.0
@@ -29,6 +30,11 @@ HISTORY = 20
 PREVIEW = 60
 """Characters that are shown of what is said in other conversations."""
 INDENT = " " * 6
+TRANSPORTS: dict[Name, str] = {
+    "webtransport": "WebTransport",
+    "websocket": "WebSocket",
+    "websocket-h3": "WebSocket over HTTP/3",
+}
 HELP = """\
 /list            conversations (/list more: older ones)
 /open N          go to conversation N of the list
@@ -385,16 +391,18 @@ async def _until_verified(api: Api, email: str, report: Print) -> None:
     report("Confirmed. Welcome!")
 
 
-async def chat(api: Api, who: str | None, *, report: Print) -> int:
+async def chat(api: Api, who: str | None, *, transport: Choice = "auto", report: Print) -> int:
     """Chat as the person that `api` is signed in as, until the end of input; the exit status.
 
     `report` is told of waiting. Raises NotReachable when the server does not come, and SignedOut.
     """
-    return await (_interactive if sys.stdin.isatty() else _piped)(api, who, report)
+    return await (_interactive if sys.stdin.isatty() else _piped)(api, who, transport, report)
 
 
-async def _piped(api: Api, who: str | None, report: Print) -> int:
-    async with Link(api, device="chiron chat") as link:
+async def _piped(api: Api, who: str | None, transport: Choice, report: Print) -> int:
+    status = _Status(report)
+    async with Link(api, device="chiron chat", transport=transport, status=status) as link:
+        status.link = link
         terminal = Terminal(api, link, lambda text: print(text, flush=True))
         try:
             await patiently(lambda: terminal.start(who), seconds=PATIENCE, report=report)
@@ -407,14 +415,16 @@ async def _piped(api: Api, who: str | None, report: Print) -> int:
         return 1 if await terminal.finish() else 0
 
 
-async def _interactive(api: Api, who: str | None, report: Print) -> int:
+async def _interactive(api: Api, who: str | None, transport: Choice, report: Print) -> int:
     from prompt_toolkit import PromptSession
     from prompt_toolkit.patch_stdout import patch_stdout
 
     # A line that was entered gives way to the record that it becomes.
     session: PromptSession[str] = PromptSession(erase_when_done=True)
     with patch_stdout():
-        async with Link(api, device="chiron chat", status=_Status()) as link:
+        status = _Status(print)
+        async with Link(api, device="chiron chat", transport=transport, status=status) as link:
+            status.link = link
             terminal = Terminal(api, link, print, notify=True)
             try:
                 await patiently(lambda: terminal.start(who), seconds=PATIENCE, report=report)
@@ -439,17 +449,20 @@ async def _interactive(api: Api, who: str | None, report: Print) -> int:
 
 
 class _Status:
-    """Says that the connection was lost and came back, and nothing when it opens for the first time."""
+    """Says what the connection runs over, and when it was lost and came back."""
 
-    def __init__(self) -> None:
+    def __init__(self, show: Print) -> None:
+        self._show = show
         self._lost = False
+        self.link: Link | None = None
 
     def __call__(self, word: str) -> None:
         if word == "offline":
             self._lost = True
-            print("— connection lost; what you write is sent when it is back —")
-        elif self._lost:
-            print("— connected again —")
+            self._show("— connection lost; what you write is sent when it is back —")
+        elif self.link is not None and self.link.transport is not None:
+            place = TRANSPORTS[self.link.transport]
+            self._show(f"— connected again, over {place} —" if self._lost else f"— connected over {place} —")
 
 
 async def _lines() -> AsyncIterator[str]:

@@ -19,12 +19,15 @@ from chiron._core import Hub, Limiter, Signer, Tls, Verifier
 from chiron.db import migrate
 from chiron.db.pool import Pool
 from chiron.errors import SetupError, Unavailable
+from chiron.protocols.quic.endpoint import Endpoint
 from chiron.server import metrics
 from chiron.server.chat.api import ChatApi
 from chiron.server.chat.channels import ConversationChannels, PersonalChannels
 from chiron.server.chat.service import Chat
 from chiron.server.config import ISSUER, LimitSettings, WorkerConfig
 from chiron.server.edge.engine import Engine
+from chiron.server.edge.quic import QuicListener
+from chiron.server.edge.quic_engines import make_endpoint
 from chiron.server.edge.service import WebSocketService
 from chiron.server.edge.tcp import TcpListener
 from chiron.server.extension import Extend, Extension, Services
@@ -33,10 +36,12 @@ from chiron.server.gateway.commands import Commands
 from chiron.server.gateway.exposition import Exposition
 from chiron.server.gateway.gateway import Gateway
 from chiron.server.gateway.limits import Limits, Rates
+from chiron.server.gateway.origins import Origins, local_origins
 from chiron.server.gateway.proxies import Proxies
 from chiron.server.gateway.requests import Requests
 from chiron.server.gateway.static import Pages
 from chiron.server.gateway.tokens import Tokens
+from chiron.server.gateway.transports import Transports
 from chiron.server.identity.api import IdentityApi
 from chiron.server.identity.expiry import Expiry
 from chiron.server.identity.letters import Letters
@@ -106,6 +111,7 @@ class App:
         self._engine = Engine(self._hub, buffer, on_poisoned=on_poisoned)
         self._lag = LoopLag()
         self._proxies = _proxies(config)
+        self._transports = Transports(config.settings, config.quic_port, config.quic_hashes)
         self._tls = Tls(config.tls_chain, config.tls_key, config.keys.tickets) if config.tls_chain else None
         self._extend = extend
         self._extension = Extension()
@@ -115,15 +121,21 @@ class App:
         self._links: Links | None = None
         self._gateway: Gateway | None = None
         self._listener: TcpListener | None = None
+        self._quic: QuicListener | None = None
         self._exposition: TcpListener | None = None
 
     async def start(
-        self, sockets: Sequence[tuple[socket.socket, bool]], *, metrics_sockets: Sequence[socket.socket] = ()
+        self,
+        sockets: Sequence[tuple[socket.socket, bool]],
+        *,
+        metrics_sockets: Sequence[socket.socket] = (),
+        datagram_sockets: Sequence[socket.socket] = (),
     ) -> None:
-        """Serve on bound sockets, each with whether TLS is spoken there, and metrics alone on those for them.
+        """Serve on bound sockets, each with whether TLS is spoken there, metrics alone on those for them, and HTTP/3 on
+        UDP sockets.
 
         Waits for a database that is starting. Raises Unavailable when it does not come, SetupError for a listener with
-        TLS without a certificate.
+        TLS or QUIC without a certificate.
         """
         await self._until_reachable()
         epoch = await _epoch(self._pool)
@@ -184,27 +196,36 @@ class App:
             }
         )
         live = Health({"loop": self._lag.check})
-        routes = [*identity_api.routes(), *api.routes(), *health.routes(live, ready)]
+        routes = [*identity_api.routes(), *api.routes(), *self._transports.routes(), *health.routes(live, ready)]
         routes += self._extension.routes
-        pages = Pages()
+        pages = Pages(connections=self._transports.connections)
         requests = Requests()
         self._gateway = Gateway(
             [*routes, *openapi.routes(routes, pages, __version__), *self._mail_page()],
             verifier=self._tokens,
             limits=self._limits,
             clock=self._clock,
-            origins=self._config.settings.origins,
+            origins=Origins(
+                self._config.settings.origins,
+                own=self._config.settings.public_url,
+                local=local_origins((secure, sock.getsockname()[1]) for sock, secure in sockets),
+            ),
+            alternatives=self._transports.alternatives,
             pages=pages,
             replays=Kept(self._pool),
             observers=[requests],
         )
-        self._listener = TcpListener(self._engine, self._gateway, WebSocketService(self._links), proxies=self._proxies)
+        websocket = WebSocketService(self._links)
+        self._listener = TcpListener(self._engine, self._gateway, websocket, proxies=self._proxies)
         for sock, secure in sockets:
             if secure and self._tls is None:
                 raise SetupError("a listener with TLS needs a certificate")
             announced = self._config.settings.proxy_protocol and not secure
             await self._listener.listen(sock, self._tls if secure else None, announced=announced)
-        self._exposition = self._expose(requests, self._gateway, self._links, self._chat)
+        self._quic = QuicListener(self._engine, self._gateway, websocket)
+        for sock in datagram_sockets:
+            self._quic.listen(sock, self._make_endpoint(sock))
+        self._exposition = self._expose(requests, self._gateway, self._links, self._chat, self._quic)
         for sock in metrics_sockets:
             await self._exposition.listen(sock)
 
@@ -217,8 +238,12 @@ class App:
         if self._tls is not None and config.tls_chain:
             self._tls.reload(config.tls_chain, config.tls_key)
             self._tls.set_ticket_keys(config.keys.tickets)
+        if self._quic is not None and config.quic_chain:
+            self._quic.reload(config.quic_chain, config.quic_key, _named(config))
+            self._quic.set_ticket_keys(config.keys.tickets)
         self._keys.replace(config.keys)
         self._verifier.set_keys(self._keys.public_keys())
+        self._transports.hashes = config.quic_hashes
         self._limits.reload(_rates(config.settings.limits))
         if self._links is not None:
             self._links.reload(_link_limits(config.settings.limits))
@@ -231,12 +256,14 @@ class App:
         assert self._links is not None
         assert self._gateway is not None
         assert self._exposition is not None
+        assert self._quic is not None
         self._listener.stop_accepting()
+        self._quic.stop_accepting()
         self._exposition.stop_accepting()
         self._gateway.drain()
         window = RECONNECT_WINDOW * (1 + len(self._links) / 1000)
         await self._links.drain(window=window, grace=seconds / 2)
-        await self._listener.drain(seconds / 2)
+        await asyncio.gather(self._listener.drain(seconds / 2), self._quic.drain(seconds / 2))
         await self._exposition.drain(0.0)
 
     async def stop(self) -> None:
@@ -261,7 +288,9 @@ class App:
                     raise
             await asyncio.sleep(0.1)
 
-    def _expose(self, requests: Requests, gateway: Gateway, links: Links, chat: Chat) -> TcpListener:
+    def _expose(
+        self, requests: Requests, gateway: Gateway, links: Links, chat: Chat, quic: QuicListener
+    ) -> TcpListener:
         parts = metrics.Parts(
             engine=self._engine,
             gateway=gateway,
@@ -273,9 +302,24 @@ class App:
             passwords=self._passwords,
             mailer=self._mailer,
             lag=self._lag,
+            quic=quic,
         )
         exposition = Exposition(metrics.registry(parts, __version__), self._clock)
         return TcpListener(self._engine, exposition, max_connections=METRICS_CONNECTIONS)
+
+    def _make_endpoint(self, sock: socket.socket) -> Endpoint:
+        config = self._config
+        if not config.quic_chain:
+            raise SetupError("a listener with QUIC needs a certificate")
+        return make_endpoint(
+            config.settings.quic_engine,
+            sock,
+            config.quic_chain,
+            config.quic_key,
+            named=_named(config),
+            secret=config.keys.quic,
+            ticket_keys=config.keys.tickets,
+        )
 
     def _make_mailer(self) -> tuple[DropFolder | None, Mailer]:
         """The drop folder, where mail goes there."""
@@ -345,6 +389,11 @@ def build(
     """
     clock = clock or SystemClock()
     return App(config, clock, ids or UuidV7(clock), extend, on_poisoned)
+
+
+def _named(config: WorkerConfig) -> tuple[bytes, bytes] | None:
+    """The certificate for QUIC clients that name a server: the one of TLS."""
+    return (config.tls_chain, config.tls_key) if config.tls_chain else None
 
 
 def _proxies(config: WorkerConfig) -> Proxies:

@@ -79,6 +79,13 @@ class Settings(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=
     """TCP port with TLS; 0 takes a free one."""
     host: Annotated[str, Trait(check=checks.host)] = ""
     """Address of `port`; empty: every address."""
+    quic: bool = False
+    """Whether HTTP/3 and WebTransport are served, over UDP on the address and port number of TLS."""
+    quic_engine: Literal["native", "aioquic"] = "native"
+    """What speaks QUIC. `aioquic` is the reference to compare with: slower, and without Retry or migration."""
+    public_port: Annotated[int, msgspec.Meta(ge=1, le=65535)] | None = None
+    """UDP port at which clients reach QUIC, where that is not `port`: behind a port mapping, a load balancer or a
+    proxy. With it, answers of `plain` name HTTP/3 too."""
     plain: Annotated[str | None, Trait(check=checks.address)] = "127.0.0.1:8080"
     """`HOST:PORT` of a second listener without TLS: for a trusted proxy, and for development on a loopback address."""
     public_url: Annotated[str | None, Trait(check=checks.origin)] = None
@@ -108,6 +115,8 @@ def conflicts(settings: Settings) -> Iterator[tuple[tuple[str, ...], str]]:
         yield ("tls.certificate", "tls.key"), "give both or neither"
     if settings.proxy_protocol and settings.plain is None:
         yield ("proxy_protocol", "plain"), "the PROXY protocol is spoken on `plain` alone, which is off"
+    if settings.public_port is not None and not settings.quic:
+        yield ("public_port", "quic"), "it is the port of QUIC, which is off"
 
 
 def from_path(value: object) -> str:
@@ -125,12 +134,19 @@ def to_path(wanted: type, value: object) -> Path:
 
 
 class Listener(msgspec.Struct, frozen=True):
-    """A listening socket that the supervisor bound: the worker's descriptor of it, and what is spoken there."""
+    """A socket that the supervisor bound: the worker's descriptor of it, and what is spoken there."""
 
     descriptor: int
     secure: bool
     metrics: bool = False
     """Whether it serves metrics alone."""
+    datagram: bool = False
+    """Whether it is a UDP socket, of QUIC."""
+
+    @property
+    def serves(self) -> bool:
+        """Whether it accepts connections of TCP from anybody."""
+        return not (self.metrics or self.datagram)
 
 
 class WorkerConfig(msgspec.Struct, kw_only=True, frozen=True):
@@ -140,6 +156,14 @@ class WorkerConfig(msgspec.Struct, kw_only=True, frozen=True):
     keys: Keys
     tls_chain: bytes
     tls_key: bytes
+    quic_chain: bytes = b""
+    """PEM, for clients that name no server, as by an IP address; who names one gets `tls_chain`. Empty: no QUIC."""
+    quic_key: bytes = b""
+    quic_hashes: list[str] = []
+    """Base64 of the SHA-256 of the DER certificates that `quic_chain` is now and will be next, for pages to trust by;
+    empty: it is the operator's, which is trusted by itself."""
+    quic_port: int = 0
+    """UDP port that clients are told to come to; 0: none."""
     listeners: list[Listener] = []
     settings: Settings = msgspec.field(default_factory=Settings)
     public_url: str = ""

@@ -4,7 +4,7 @@
         print(server.plain)
 
 There is no supervisor: what the program does to its loop, it does to the server, and a panic in the extension is the
-program's to deal with. Keys and the development authority's certificate change by themselves as they do under one.
+program's to deal with. Keys and the development certificates change by themselves as they do under one.
 Nothing here touches signals or logging.
 """
 
@@ -47,8 +47,9 @@ async def serving(
         listeners = [(by_descriptor[listener.descriptor], listener) for listener in foundation.config.listeners]
         try:
             await server.start(
-                [(sock, listener.secure) for sock, listener in listeners if not listener.metrics],
+                [(sock, listener.secure) for sock, listener in listeners if listener.serves],
                 metrics_sockets=[sock for sock, listener in listeners if listener.metrics],
+                datagram_sockets=[sock for sock, listener in listeners if listener.datagram],
             )
             live = LiveConfig(foundation.config, read_again=lambda: settings, tell=_follower(server), clock=clock)
             keeping = [asyncio.create_task(live.keep_fresh(), name="keys and certificate")]

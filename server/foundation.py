@@ -13,6 +13,7 @@ import socket
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import structlog
 
@@ -22,12 +23,16 @@ from chiron.db.embedded import EmbeddedPostgres, running_dsn
 from chiron.db.lock import FolderLock
 from chiron.errors import SetupError
 from chiron.server.config import Listener, Settings, WorkerConfig, parse_address
+from chiron.server.edge import udp
 from chiron.server.edge.tcp import BACKLOG
-from chiron.server.live import certificate_of, load_keys
+from chiron.server.live import certificates_of, load_keys
 from chiron.server.ports import Clock
 
 BIND_SECONDS = 8.0
 """How long to wait for a worker whose supervisor was killed to give its sockets back."""
+
+FREE_PORTS = 16
+"""How many to try until one is free for TCP and for UDP."""
 
 RESTART_SECONDS = (0.0, 0.1, 0.5, 2.0, 5.0)
 """Pauses before the next start of a part: the first one after a good life, then one more step for each short one."""
@@ -36,6 +41,7 @@ WORTH_SAYING = 3
 """After so many failed starts in a row people are told, and not the log alone."""
 
 Report = Callable[[str], None]
+T = TypeVar("T")
 
 log = structlog.get_logger("chiron.supervisor")
 
@@ -45,11 +51,12 @@ class Serving:
     """Where the server can be reached."""
 
     secure: str
-    """Origin with TLS."""
+    """Origin with TLS; HTTP/3 is served on its port too, where `quic` says so."""
     plain: str | None
     """Origin without TLS, where there is one."""
     authority: Path | None
     """Certificate of the development authority, where the certificate is ours."""
+    quic: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +64,7 @@ class Foundation:
     """Laid by `lay`."""
 
     sockets: Sequence[socket.socket]
-    """That listen."""
+    """That were bound."""
     postgres: EmbeddedPostgres | None
     config: WorkerConfig
     serving: Serving
@@ -67,34 +74,56 @@ async def lay(stack: contextlib.AsyncExitStack, settings: Settings, clock: Clock
     """What `stack` gives back when it closes. Raises SetupError."""
     stack.enter_context(locked(settings.data_dir))
     secrets = load_keys(settings, clock)
-    certificate, authority = certificate_of(settings, clock.now())
-    wanted = [(settings.host, settings.port, True)]
+    certificates = certificates_of(settings, clock.now())
+    datagrams = plain = None
+    if settings.quic:
+        secure, datagrams = await _bind(_both, settings.host, settings.port, report)
+        stack.enter_context(datagrams)
+    else:
+        secure = await _bind(_listening, settings.host, settings.port, report)
+    stack.enter_context(secure)
     if settings.plain:
-        wanted.append((*parse_address(settings.plain), False))
-    listeners = []
-    for host, port, secure in wanted:
-        listeners.append((stack.enter_context(await _bind(host, port, report)), secure))
-    exposed = _expose(settings, report)
-    if exposed is not None:
+        plain = stack.enter_context(await _bind(_listening, *parse_address(settings.plain), report))
+    if (exposed := _expose(settings, report)) is not None:
         stack.enter_context(exposed)
     postgres, dsn = await _database(stack, settings, report)
     for name in await migrate.migrate(dsn):
         report(f"Migrated the database: {name}")
-    config = WorkerConfig(
-        database=dsn,
-        keys=secrets,
-        tls_chain=certificate.chain,
-        tls_key=certificate.key,
-        listeners=[
-            *(Listener(sock.fileno(), secure) for sock, secure in listeners),
-            *([] if exposed is None else [Listener(exposed.fileno(), False, metrics=True)]),
-        ],
-        settings=settings,
-        public_url=settings.public_url or _address(*listeners[-1]),
+    bound = [
+        (secure, Listener(secure.fileno(), True)),
+        *([] if datagrams is None else [(datagrams, Listener(datagrams.fileno(), True, datagram=True))]),
+        *([] if plain is None else [(plain, Listener(plain.fileno(), False))]),
+        *([] if exposed is None else [(exposed, Listener(exposed.fileno(), False, metrics=True))]),
+    ]
+    serving = Serving(
+        _address(secure, True),
+        None if plain is None else _address(plain, False),
+        certificates.authority,
+        datagrams is not None,
     )
-    first, *second = [_address(sock, secure) for sock, secure in listeners]
-    sockets = [sock for sock, _ in listeners] + ([] if exposed is None else [exposed])
-    return Foundation(sockets, postgres, config, Serving(first, second[0] if second else None, authority))
+    config = certificates.put_into(
+        WorkerConfig(
+            database=dsn,
+            keys=secrets,
+            tls_chain=b"",
+            tls_key=b"",
+            quic_port=0 if datagrams is None else _quic_port(settings, datagrams),
+            listeners=[listener for _, listener in bound],
+            settings=settings,
+            public_url=settings.public_url or serving.plain or serving.secure,
+        )
+    )
+    return Foundation([sock for sock, _ in bound], postgres, config, serving)
+
+
+def _quic_port(settings: Settings, datagrams: socket.socket) -> int:
+    """The UDP port that clients are told; 0 where whatever stands between them and us makes it unknown."""
+    if settings.public_port is not None:
+        return settings.public_port
+    if settings.trusted_proxies or settings.proxy_protocol:
+        return 0
+    port: int = datagrams.getsockname()[1]
+    return port
 
 
 def _expose(settings: Settings, report: Report) -> socket.socket | None:
@@ -150,13 +179,13 @@ async def _stop_postgres(postgres: EmbeddedPostgres, report: Report) -> None:
     await postgres.stop()
 
 
-async def _bind(host: str, port: int, report: Report) -> socket.socket:
-    """A listening socket; waits for one that a worker without supervisor still holds. Raises SetupError."""
+async def _bind(bind: Callable[[str, int], T], host: str, port: int, report: Report) -> T:
+    """What `bind` makes there; waits for a port that a worker without supervisor still holds. Raises SetupError."""
     loop = asyncio.get_running_loop()
     deadline = None
     while True:
         try:
-            return _listening(host, port)
+            return bind(host, port)
         except OSError as error:
             if error.errno == errno.EADDRINUSE and deadline is None:
                 deadline = loop.time() + BIND_SECONDS
@@ -166,6 +195,21 @@ async def _bind(host: str, port: int, report: Report) -> socket.socket:
                     f"Cannot listen on {host or 'every address'}, port {port}: {_reason(error)}.", exit_status=71
                 ) from error
         await asyncio.sleep(0.1)
+
+
+def _both(host: str, port: int) -> tuple[socket.socket, socket.socket]:
+    """Sockets of TCP, which listens, and of UDP with one number; 0 finds one that both have free. Raises OSError."""
+    attempts = FREE_PORTS if port == 0 else 1
+    while True:
+        listening = _listening(host, port)
+        attempts -= 1
+        try:
+            return listening, udp.bind(host, listening.getsockname()[1])
+        except OSError as error:
+            listening.close()
+            if error.errno != errno.EADDRINUSE or not attempts:
+                reason = f"over UDP: {_reason(error)}; `chiron serve --no-quic` does without HTTP/3"
+                raise OSError(error.errno, reason) from error
 
 
 def _listening(host: str, port: int) -> socket.socket:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
@@ -46,12 +47,41 @@ def load_keys(settings: Settings, clock: Clock) -> Keys:
     return due
 
 
-def certificate_of(settings: Settings, now: datetime) -> tuple[Certificate, Path | None]:
-    """The certificate, and that of the development authority where it is ours. Raises SetupError."""
+@dataclass(frozen=True, slots=True)
+class Certificates:
+    """What is shown to clients."""
+
+    tls: Certificate
+    authority: Path | None
+    """Certificate of the development authority, where `tls` is of it."""
+    quic: Certificate | None
+    """For clients of QUIC that name no server."""
+    hashes: tuple[str, ...]
+    """For pages to trust `quic` by; empty where it is the operator's."""
+
+    def put_into(self, config: WorkerConfig) -> WorkerConfig:
+        """`config` with these certificates."""
+        return msgspec.structs.replace(
+            config,
+            tls_chain=self.tls.chain,
+            tls_key=self.tls.key,
+            quic_chain=self.quic.chain if self.quic is not None else b"",
+            quic_key=self.quic.key if self.quic is not None else b"",
+            quic_hashes=list(self.hashes),
+        )
+
+
+def certificates_of(settings: Settings, now: datetime) -> Certificates:
+    """The operator's, or the development ones that are due. Raises SetupError."""
     if settings.tls.certificate is not None and settings.tls.key is not None:
-        return certificates.from_files(settings.tls.certificate, settings.tls.key), None
+        own = certificates.from_files(settings.tls.certificate, settings.tls.key)
+        return Certificates(own, None, own if settings.quic else None, ())
     folder = settings.data_dir / "tls"
-    return certificates.development(folder, now), folder / "ca.pem"
+    tls, authority = certificates.development(folder, now), folder / "ca.pem"
+    if not settings.quic:
+        return Certificates(tls, authority, None, ())
+    hashed = certificates.hashed(folder, now)
+    return Certificates(tls, authority, hashed.certificate, hashed.hashes)
 
 
 class LiveConfig:
@@ -90,17 +120,10 @@ class LiveConfig:
         """Read settings and certificate again. Raises SetupError, OSError."""
         async with self._one_at_a_time:
             followed = follow(self.current.settings, self._read_again())
-            certificate, _ = certificate_of(followed.settings, self._clock.now())
-            another = certificate.chain != self.current.tls_chain or certificate.key != self.current.tls_key
+            config = certificates_of(followed.settings, self._clock.now()).put_into(self.current)
+            another = config != self.current
             if followed.applied or another:
-                await self._change(
-                    msgspec.structs.replace(
-                        self.current,
-                        settings=followed.settings,
-                        tls_chain=certificate.chain,
-                        tls_key=certificate.key,
-                    )
-                )
+                await self._change(msgspec.structs.replace(config, settings=followed.settings))
             self._log.info("reloaded", applied=followed.applied, restart=followed.restart, certificate=another)
             return admin.Reloaded(list(followed.applied), list(followed.restart), another)
 
@@ -112,7 +135,7 @@ class LiveConfig:
             return admin.Rotated(purposes)
 
     async def keep_fresh(self) -> None:
-        """Do what is due by time, for as long as this runs: keys, and the development authority's certificate."""
+        """Do what is due by time, for as long as this runs: keys, and the development certificates."""
         while True:
             await asyncio.sleep(LOOK_SECONDS)
             try:
@@ -129,10 +152,9 @@ class LiveConfig:
                 await self._use(due)
                 self._log.info("keys.aged", signing=due.signing[0].kid)
             if self.current.settings.tls.certificate is None:
-                certificate, _ = certificate_of(self.current.settings, self._clock.now())
-                if certificate.chain != self.current.tls_chain:
-                    changed = {"tls_chain": certificate.chain, "tls_key": certificate.key}
-                    await self._change(msgspec.structs.replace(self.current, **changed))
+                config = certificates_of(self.current.settings, self._clock.now()).put_into(self.current)
+                if config != self.current:
+                    await self._change(config)
                     self._log.info("certificate.renewed")
 
     async def _use(self, changed: Keys) -> None:

@@ -26,6 +26,7 @@ from prometheus_client.registry import Collector
 from chiron.db.pool import Pool
 from chiron.server.chat.service import Chat
 from chiron.server.edge.engine import Engine
+from chiron.server.edge.quic import QuicListener
 from chiron.server.gateway.gateway import Gateway
 from chiron.server.gateway.limits import Limits
 from chiron.server.gateway.requests import Requests
@@ -35,7 +36,22 @@ from chiron.server.platform.mail import Mailer
 from chiron.server.ports import Distribution
 from chiron.server.realtime.links import Links
 
+TRANSPORTS = ("plain", "tls", "webtransport", "websocket-h3")
 LANES = ("begun", "control", "durable", "ephemeral")
+
+QUIC_COUNTS = {
+    "handshakes": "Handshakes that were completed.",
+    "resumed": "Of these, resumptions of earlier sessions.",
+    "refused": "Connections that there was no room for.",
+    "retries": "Clients that had to prove their address first.",
+    "received_datagrams": "Read from UDP sockets.",
+    "sent_datagrams": "Given to UDP sockets.",
+    "received_bytes": "Read from UDP sockets.",
+    "sent_bytes": "Given to UDP sockets.",
+    "lost_packets": "Packets that were taken for lost, and their content sent again.",
+    "moved": "Connections whose client has changed its address.",
+}
+"""Of `protocols.quic.Endpoint.stats`."""
 
 CLOSE_CODES = frozenset({*range(1000, 1016), *range(4000, 4007)})
 """RFC 6455 §7.4.1 and `docs/protocol.md`, "Closing". Any other code is a client's own invention."""
@@ -55,6 +71,7 @@ class Parts:
     passwords: Passwords
     mailer: Mailer
     lag: LoopLag
+    quic: QuicListener
 
 
 def registry(parts: Parts, version: str) -> CollectorRegistry:
@@ -75,6 +92,7 @@ class _Worker(Collector):
         yield from self._build()
         yield from self._http()
         yield from self._realtime()
+        yield from self._quic()
         yield from self._chat()
         yield from self._database()
         yield from self._rest()
@@ -105,9 +123,11 @@ class _Worker(Collector):
     def _realtime(self) -> Iterator[Metric]:
         parts, engine = self._parts, self._parts.engine
         stats = engine.hub.stats()
-        yield _gauge("chiron_connections", "TCP connections that are open.", stats["connections"])
+        # The hub knows a WebSocket over HTTP/3 as a connection.
+        open_connections = stats["connections"] - engine.links["websocket-h3"]
+        yield _gauge("chiron_connections", "TCP connections that are open.", open_connections)
         links = GaugeMetricFamily("chiron_links", "Links that are open.", labels=["transport"])
-        for transport in ("plain", "tls"):
+        for transport in TRANSPORTS:
             links.add_metric([transport], engine.links[transport])
         yield links
         yield _gauge("chiron_attachments", "Attachments of links to channels.", stats["attachments"])
@@ -137,6 +157,12 @@ class _Worker(Collector):
             )
         yield _counter("chiron_received_bytes", "Read from connections.", engine.feeds.bytes)
         yield _counter("chiron_sent_bytes", "Given to connections.", engine.flushes.bytes)
+
+    def _quic(self) -> Iterator[Metric]:
+        stats = self._parts.quic.stats()
+        yield _gauge("chiron_quic_connections", "QUIC connections, handshakes included.", stats["connections"])
+        for name, text in QUIC_COUNTS.items():
+            yield _counter(f"chiron_quic_{name}", text, stats[name])
 
     def _chat(self) -> Iterator[Metric]:
         committer = self._parts.chat.committer

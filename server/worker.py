@@ -85,9 +85,13 @@ async def serve(control: socket.socket) -> int:
 async def _start(config: WorkerConfig, goodbye: asyncio.Task[ToWorker | None]) -> app.App | None:
     """The server, once it serves; None when it is told to go before, as while it waits for the database."""
     server = app.build(config, on_poisoned=_exit_poisoned)
-    serving = [(_socket(listener), listener.secure) for listener in config.listeners if not listener.metrics]
-    exposed = [_socket(listener) for listener in config.listeners if listener.metrics]
-    starting = asyncio.create_task(server.start(serving, metrics_sockets=exposed))
+    starting = asyncio.create_task(
+        server.start(
+            [(_socket(listener), listener.secure) for listener in config.listeners if listener.serves],
+            metrics_sockets=[_socket(listener) for listener in config.listeners if listener.metrics],
+            datagram_sockets=[_socket(listener) for listener in config.listeners if listener.datagram],
+        )
+    )
     await asyncio.wait([starting, goodbye], return_when=asyncio.FIRST_COMPLETED)
     if starting.done():
         starting.result()

@@ -63,40 +63,8 @@ HIGH_WATER = 65_536
 LOW_WATER = 16_384
 
 
-class Endpoint(Protocol):
-    """A server's UDP socket. All methods belong to the thread of the loop."""
-
-    def receive(self, descriptor: int, now: float) -> bool:
-        """Read what waits at a non-blocking UDP socket, in batches. True: there may be more, call again.
-
-        Raises OSError when the socket is broken; an ICMP error about one peer is no error.
-        """
-        ...
-
-    def feed(self, datagrams: Sequence[tuple[bytes, Address]], now: float) -> None:
-        """The same with datagrams that somebody else read, and who sent each."""
-        ...
-
-    def poll(self) -> list[Event]:
-        """What happened since the last call, in order for each connection; empty: nothing is left."""
-        ...
-
-    def flush(self, descriptor: int, now: float) -> bool:
-        """Send what may be sent. False: the socket takes no more; call again when it is writable.
-
-        Raises OSError when the socket is broken.
-        """
-        ...
-
-    def take(self, now: float) -> list[tuple[bytes, Address]]:
-        """The same for somebody else to send."""
-        ...
-
-    def next_timeout(self) -> float | None:
-        """When to call `handle_timeouts`; at least a millisecond ahead of the last `now`."""
-        ...
-
-    def handle_timeouts(self, now: float) -> None: ...
+class Streams(Protocol):
+    """What runs on connections needs no more than this: calls about connections and their streams."""
 
     def send(self, connection: int, stream: int, data: bytes, fin: bool = False) -> bool:
         """Queue bytes of a stream. False: more than `HIGH_WATER` bytes wait; go on at WRITABLE."""
@@ -143,6 +111,32 @@ class Endpoint(Protocol):
         """Where the peer is now; None when the connection is gone."""
         ...
 
+
+class DatagramEndpoint(Streams, Protocol):
+    """An end of QUIC without a socket: a server's, or a client with its one connection."""
+
+    def feed(self, datagrams: Sequence[tuple[bytes, Address]], now: float) -> None:
+        """Take datagrams that somebody read, and who sent each."""
+        ...
+
+    def poll(self) -> list[Event]:
+        """What happened since the last call, in order for each connection; empty: nothing is left."""
+        ...
+
+    def take(self, now: float) -> list[tuple[bytes, Address]]:
+        """What may be sent now, for somebody to send."""
+        ...
+
+    def next_timeout(self) -> float | None:
+        """When to call `handle_timeouts`; at least a millisecond ahead of the last `now`."""
+        ...
+
+    def handle_timeouts(self, now: float) -> None: ...
+
+
+class ServerEndpoint(DatagramEndpoint, Protocol):
+    """A server without its socket."""
+
     def refuse(self) -> None:
         """From now on answer new connections with CONNECTION_REFUSED (RFC 9000 §5.2.2)."""
         ...
@@ -158,4 +152,22 @@ class Endpoint(Protocol):
     def stats(self) -> dict[str, int]:
         """Now: connections. Since the start: handshakes, resumed, refused, retries, received_datagrams,
         sent_datagrams, received_bytes, sent_bytes, lost_packets, moved."""
+        ...
+
+
+class Endpoint(ServerEndpoint, Protocol):
+    """A server and its UDP socket. All methods belong to the thread of the loop."""
+
+    def receive(self, descriptor: int, now: float) -> bool:
+        """Read what waits at a non-blocking UDP socket, in batches, and `feed` it. True: there may be more, call again.
+
+        Raises OSError when the socket is broken; an ICMP error about one peer is no error.
+        """
+        ...
+
+    def flush(self, descriptor: int, now: float) -> bool:
+        """Send what `take` would give. False: the socket takes no more; call again when it is writable.
+
+        Raises OSError when the socket is broken.
+        """
         ...

@@ -1,4 +1,4 @@
-"""The server's half of the opening handshake (RFC 6455 §4.2). No extensions are negotiated."""
+"""The server's half of the opening handshake (RFC 6455 §4.2, RFC 9220). No extensions are negotiated."""
 
 from __future__ import annotations
 
@@ -47,12 +47,35 @@ def negotiate(method: str, version: str, headers: Headers, subprotocols: Sequenc
         raise HandshakeError("bad_request", reason="Sec-WebSocket-Key is not 16 bytes in base64")
     answer = [_UPGRADE, ("connection", "Upgrade"), ("sec-websocket-accept", accept_key(keys[0]))]
     if subprotocols:
-        offered = [name.strip() for value in _values(headers, "sec-websocket-protocol") for name in value.split(",")]
-        chosen = next((name for name in offered if name in subprotocols), None)
+        chosen = _choose(headers, subprotocols)
         if chosen is None:
             raise HandshakeError("upgrade_required", headers=(_UPGRADE,))
         answer.append(("sec-websocket-protocol", chosen))
     return answer
+
+
+def negotiate_extended(headers: Headers, subprotocols: Sequence[str]) -> list[tuple[str, str]]:
+    """Check an extended CONNECT for `websocket` (RFC 8441 §5, RFC 9220 §3); the headers of the 200 answer.
+
+    There is no key, no Upgrade and no Connection: frames follow the heads, in DATA, both ways. `subprotocols` are as
+    for `negotiate`. Raises HandshakeError.
+    """
+    if _values(headers, "sec-websocket-version") != [_VERSION]:
+        raise HandshakeError(
+            "bad_request", headers=(("sec-websocket-version", _VERSION),), reason="Sec-WebSocket-Version is not 13"
+        )
+    if not subprotocols:
+        return []
+    chosen = _choose(headers, subprotocols)
+    if chosen is None:  # 426 would need Upgrade, which HTTP/3 does not have (RFC 9114 §4.2)
+        raise HandshakeError("bad_request", reason="no subprotocol that is spoken here was offered")
+    return [("sec-websocket-protocol", chosen)]
+
+
+def _choose(headers: Headers, subprotocols: Sequence[str]) -> str | None:
+    """The client's first choice among what the server speaks (RFC 6455 §4.2.2)."""
+    offered = [name.strip() for value in _values(headers, "sec-websocket-protocol") for name in value.split(",")]
+    return next((name for name in offered if name in subprotocols), None)
 
 
 def _values(headers: Headers, name: str) -> list[str]:

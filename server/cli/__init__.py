@@ -10,7 +10,7 @@ import typer
 
 from chiron import __version__
 from chiron.errors import SetupError
-from chiron.server.cli import config, database, doctor, people, running, serve, token
+from chiron.server.cli import config, database, doctor, fetch, people, running, serve, token
 from chiron.server.cli.options import console
 
 EXIT = {
@@ -22,6 +22,7 @@ EXIT = {
     71: "the machine refused (a port, a process)",
     73: "a file cannot be written",
     75: "the database needs longer",
+    76: "who answers is not trusted",
     78: "something must be set up first",
     130: "ended by Ctrl-C",
 }
@@ -37,7 +38,7 @@ app = typer.Typer(
 )
 for command in (
     *(serve.serve, config.config, running.reload, running.rotate),
-    *(database.migrate, people.demo, people.chat, doctor.doctor),
+    *(database.migrate, people.demo, people.chat, fetch.fetch, doctor.doctor),
 ):
     app.command()(command)
 app.add_typer(token.app)

@@ -46,6 +46,8 @@ Authority = Annotated[
     ),
 ]
 
+NOT_TRUSTED = 76
+"""Exit status (EX_PROTOCOL): whoever answers cannot show that it is the server."""
 DEFAULT_SERVER = "http://127.0.0.1:8080"
 ADDRESSES = (DEFAULT_SERVER, "https://localhost:8443")
 """What a shell offers: where a server listens that was told nothing."""
@@ -72,10 +74,12 @@ def api_of(server: str, ca: Path | None) -> Api:
 
 
 def with_server(work: Coroutine[Any, Any, T]) -> T:
-    from chiron.client import ClientError, NotReachable
+    from chiron.client import ClientError, NotReachable, NotTrusted
 
     try:
         return asyncio.run(work)
+    except NotTrusted as error:
+        raise SetupError(f"{error}.\n--ca FILE names its authority.", exit_status=NOT_TRUSTED) from error
     except NotReachable as error:
         raise SetupError(f"{error}.\nIs the server running? `chiron serve` starts one.", exit_status=69) from error
     except ClientError as error:

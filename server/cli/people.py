@@ -4,11 +4,21 @@ from __future__ import annotations
 
 import getpass
 import os
+from enum import StrEnum
 from typing import Annotated, Optional
 
 import typer
 
 from chiron.server.cli.options import DEFAULT_SERVER, Authority, Server, api_of, progress, say, with_server
+
+
+class Transport(StrEnum):
+    """What `chiron.client.Link` takes."""
+
+    auto = "auto"
+    webtransport = "webtransport"
+    websocket = "websocket"
+    websocket_h3 = "websocket-h3"
 
 
 def demo(server: Server = DEFAULT_SERVER, ca: Authority = None) -> None:
@@ -32,6 +42,13 @@ def chat(
     ] = None,
     server: Server = DEFAULT_SERVER,
     ca: Authority = None,
+    transport: Annotated[
+        Transport,
+        typer.Option(
+            help="What to talk over; auto is WebTransport where server and network have it, else WebSocket. Those of "
+            "HTTP/3 are tried where the server says that it takes them.",
+        ),
+    ] = Transport.auto,
 ) -> None:
     """Chat in the terminal. The password is asked for, or taken from CHIRON_PASSWORD."""
     from chiron.client import terminal
@@ -42,7 +59,7 @@ def chat(
     async def work() -> int:
         try:
             await terminal.sign_in(api, email, password, name=register, report=progress)
-            return await terminal.chat(api, who, report=progress)
+            return await terminal.chat(api, who, transport=transport.value, report=progress)
         finally:
             await api.close()
 

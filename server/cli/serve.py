@@ -18,6 +18,9 @@ from chiron.server.cli.settings import (
     Origins,
     Plain,
     Port,
+    PublicPort,
+    Quic,
+    QuicEngine,
     TlsCert,
     TlsKey,
     told,
@@ -35,6 +38,9 @@ def serve(
     database: Database = None,
     port: Port = None,
     host: Host = None,
+    quic: Quic = None,
+    quic_engine: QuicEngine = None,
+    public_port: PublicPort = None,
     plain: Plain = None,
     tls_cert: TlsCert = None,
     tls_key: TlsKey = None,
@@ -54,6 +60,9 @@ def serve(
         database=database,
         port=port,
         host=host,
+        quic=quic,
+        quic_engine=quic_engine,
+        public_port=public_port,
         plain=plain,
         tls_cert=tls_cert,
         tls_key=tls_key,
@@ -85,6 +94,8 @@ class _Banner:
         lines = [f"\n  [bold]Chiron serves at[/bold]  [bold cyan]{address}[/bold cyan]"]
         if serving.plain:
             lines.append(f"  with TLS at        {serving.secure}")
+        if serving.quic:
+            lines.append(f"  and HTTP/3 at      {serving.secure}, over UDP")
         if serving.authority:
             lines.append(f"  its authority      {serving.authority}")
         lines += self._mail(serving)

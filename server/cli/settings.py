@@ -48,6 +48,20 @@ Plain = Annotated[
         show_default="127.0.0.1:8080",
     ),
 ]
+Quic = Annotated[
+    Optional[bool],  # noqa: UP045
+    typer.Option("--quic/--no-quic", help="HTTP/3 and WebTransport, over UDP on --port.", show_default="off"),
+]
+QuicEngine = Annotated[
+    Optional[Literal["native", "aioquic"]],  # noqa: UP045
+    typer.Option(help="What speaks QUIC; aioquic is the reference, to compare with.", show_default="native"),
+]
+PublicPort = Annotated[
+    Optional[int],  # noqa: UP045
+    typer.Option(
+        min=1, max=65535, help="UDP port at which clients reach QUIC, where something maps it.", show_default="--port"
+    ),
+]
 TlsCert = Annotated[Optional[Path], typer.Option(help="PEM certificate chain.", show_default="made")]  # noqa: UP045
 TlsKey = Annotated[Optional[Path], typer.Option(help="PEM private key.", show_default="made")]  # noqa: UP045
 Origins = Annotated[
@@ -66,6 +80,9 @@ def told(
     database: str | None = None,
     port: int | None = None,
     host: str | None = None,
+    quic: bool | None = None,
+    quic_engine: str | None = None,
+    public_port: int | None = None,
     plain: str | None = None,
     tls_cert: Path | None = None,
     tls_key: Path | None = None,
@@ -82,6 +99,9 @@ def told(
         "database": ("--database", database),
         "port": ("--port", port),
         "host": ("--host", host),
+        "quic": ("--no-quic" if quic is False else "--quic", quic),
+        "quic_engine": ("--quic-engine", quic_engine),
+        "public_port": ("--public-port", public_port),
         "plain": ("--plain", plain),
         "tls.certificate": ("--tls-cert", tls_cert),
         "tls.key": ("--tls-key", tls_key),

@@ -49,7 +49,7 @@ def certificate(subject: Subject) -> Found:
                 "certbot certonly --standalone -d NAME   (makes one that browsers trust)",
             )
         )
-    return f"{', '.join(_names(leaf)[:3]) or 'no name'}; {_left(leaf.not_valid_after_utc - now)}", faults
+    return f"{', '.join(_names(leaf)[:3]) or 'no name'}; {left(leaf.not_valid_after_utc - now)}", faults
 
 
 def _mend_files(chain: Path, key: Path) -> list[str]:
@@ -88,8 +88,8 @@ def _development(subject: Subject, now: datetime) -> Found:
     key = folder / "ca.key"
     if key.is_file() and key.stat().st_mode & 0o077:
         faults.append(problem(f"Others may read the authority's key {key}.", f"chmod 600 {shlex.quote(str(key))}"))
-    left = _left(leaf.not_valid_after_utc - now)
-    return f"of the development authority, {left}; browsers trust it once {authority} is added to them", faults
+    remaining = left(leaf.not_valid_after_utc - now)
+    return f"of the development authority, {remaining}; browsers trust it once {authority} is added to them", faults
 
 
 def _times(chain: list[x509.Certificate], now: datetime, mend: str) -> list[Fault]:
@@ -100,7 +100,7 @@ def _times(chain: list[x509.Certificate], now: datetime, mend: str) -> list[Faul
         if ends <= now:
             faults.append(problem(f"{what} has expired on {ends:%Y-%m-%d}: nobody can connect.", mend))
         elif ends - now < SOON:
-            faults.append(warning(f"{what} expires on {ends:%Y-%m-%d}, {_left(ends - now)}.", mend))
+            faults.append(warning(f"{what} expires on {ends:%Y-%m-%d}, {left(ends - now)}.", mend))
         if begins > now:
             faults.append(
                 problem(f"{what} is valid from {begins:%Y-%m-%d %H:%M} UTC only; is the clock right?", "timedatectl")
@@ -166,7 +166,8 @@ def _common(name: x509.Name) -> str:
     return str(found[0].value) if found else name.rfc4514_string() or "somebody unnamed"
 
 
-def _left(time: timedelta) -> str:
+def left(time: timedelta) -> str:
+    """How long a certificate has, for people."""
     if time < timedelta(0):
         return f"expired {-time.days} days ago"
     return f"{time.days} days left" if time.days != 1 else "1 day left"

@@ -7,7 +7,7 @@ import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 from chiron.errors import SetupError
-from chiron.server.doctor import certificate, clock, database, disk, machine, mail, network, processes, programs
+from chiron.server.doctor import certificate, clock, database, disk, machine, mail, network, processes, programs, quic
 from chiron.server.doctor.findings import Finding, Found, problem
 from chiron.server.doctor.subject import Subject
 
@@ -46,6 +46,10 @@ CHECKS: tuple[tuple[str, Check], ...] = (
     ("clock", clock.clock),
     ("certificate", _in_thread(certificate.certificate)),
     ("ports", _in_thread(network.ports)),
+    ("QUIC", quic.reachable),
+    ("QUIC cert", _in_thread(quic.certificate)),
+    ("UDP buffers", _in_thread(quic.buffers)),
+    ("UDP batches", _in_thread(quic.batches)),
     ("mail", _in_thread(mail.mail)),
     ("open files", _in_thread(machine.descriptors)),
     ("backlog", _in_thread(machine.backlog)),

@@ -14,11 +14,13 @@ from pathlib import Path
 PROC = Path("/proc")
 LISTENING = "0A"
 """TCP_LISTEN of linux/tcp_states.h, as /proc/net/tcp writes it."""
+RECEIVING = "07"
+"""TCP_CLOSE, which stands for a UDP socket that is connected to nobody."""
 
 
 @dataclass(frozen=True, slots=True)
 class Listening:
-    """A TCP socket that listens. Several processes may share it."""
+    """A socket that listens, or of UDP. Several processes may share it."""
 
     port: int
     inode: int
@@ -57,15 +59,24 @@ def _has_open(pid: int, status: os.stat_result) -> bool:
 
 def listening() -> list[Listening]:
     """Every listening TCP socket of this network namespace."""
+    return _sockets(("tcp", "tcp6"), LISTENING)
+
+
+def receiving() -> list[Listening]:
+    """Every UDP socket that anybody may send to."""
+    return _sockets(("udp", "udp6"), RECEIVING)
+
+
+def _sockets(names: tuple[str, str], state: str) -> list[Listening]:
     found = []
-    for name in ("tcp", "tcp6"):
+    for name in names:
         try:
             lines = (PROC / "net" / name).read_text().splitlines()[1:]
         except OSError:
             continue
         for line in lines:
             words = line.split()
-            if words[3] == LISTENING:
+            if words[3] == state:
                 found.append(Listening(int(words[1].rpartition(":")[2], 16), int(words[9])))
     return found
 

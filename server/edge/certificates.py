@@ -1,11 +1,17 @@
-"""The certificate of the TCP listener: the operator's files, or a development authority made at the first start.
+"""The certificates of the listeners: the operator's files, or what is made at the first start.
 
 The development authority signs short-lived leaves for loopback names only. Its certificate may be added to a browser;
 its key stays in the data folder (mode 0600). A leaf is renewed when a quarter of its life is left.
+
+Browsers speak no QUIC under such an authority. They open WebTransport, though, to a certificate whose hash their page
+tells them, if it lives for 14 days at most and its key is of P-256 (WebTransport, "serverCertificateHashes"). Pages are
+told two hashes: each certificate is used for ten of its 13 days, and the next one, which begins on the sixth, is made
+when it begins to be used. So whatever hashes a page was told hold for four days at least.
 """
 
 from __future__ import annotations
 
+import base64
 import ipaddress
 import os
 from dataclasses import dataclass
@@ -25,6 +31,14 @@ LEAF_LIFE = timedelta(days=90)
 NAMES = ("localhost",)
 ADDRESSES = ("127.0.0.1", "::1")
 TICKET_KEY_BYTES = 32
+HASHED_LIFE = timedelta(days=13)
+"""Of a certificate that pages trust by its hash."""
+HASHED_SPARE = timedelta(days=3)
+"""What is left of one when the next is taken."""
+HASHED_STEP = timedelta(days=6)
+"""How long after one the next begins."""
+CLOCKS_DIFFER = timedelta(hours=1)
+"""By so much a client's clock may be slow."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +50,15 @@ class Certificate:
 
     def __repr__(self) -> str:
         return f"Certificate({len(self.chain)} bytes)"
+
+
+@dataclass(frozen=True, slots=True)
+class Hashed:
+    """A certificate that pages trust by its hash."""
+
+    certificate: Certificate
+    hashes: tuple[str, str]
+    """Base64 of the SHA-256 of it and of the one that will follow, in DER."""
 
 
 def from_files(chain: Path, key: Path) -> Certificate:
@@ -61,11 +84,9 @@ def development(folder: Path, now: datetime) -> Certificate:
         if leaf.issuer == authority.subject and leaf.not_valid_after_utc - now > LEAF_LIFE / 4:
             return Certificate(chain.read_bytes(), key.read_bytes())
     leaf_key = ec.generate_private_key(ec.SECP256R1())
-    names: list[x509.GeneralName] = [x509.DNSName(name) for name in NAMES]
-    names += [x509.IPAddress(ipaddress.ip_address(address)) for address in ADDRESSES]
     leaf = (
         _builder("Chiron on this machine", authority.subject, leaf_key.public_key(), now, LEAF_LIFE)
-        .add_extension(x509.SubjectAlternativeName(names), critical=False)
+        .add_extension(x509.SubjectAlternativeName(_names()), critical=False)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(authority_key.public_key()), critical=False)
@@ -74,6 +95,70 @@ def development(folder: Path, now: datetime) -> Certificate:
     _write(key, _pem(leaf_key), 0o600)
     _write(chain, leaf.public_bytes(serialization.Encoding.PEM), 0o644)
     return Certificate(chain.read_bytes(), key.read_bytes())
+
+
+def hashed(folder: Path, now: datetime) -> Hashed:
+    """The certificate for QUIC that is due now, `quic.pem` of `folder`; what is missing or due is made."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    current, following = _load(folder / "quic"), _load(folder / "quic-next")
+    if current is None or not _is_good(current, now):
+        if following is not None and _is_good(following, now):
+            for ending in ("key", "pem"):
+                (folder / f"quic-next.{ending}").replace(folder / f"quic.{ending}")
+            current, following = following, None
+        else:
+            current, following = _make_hashed(folder / "quic", now), None
+    if following is None or not _follows(following, current, now):
+        following = _make_hashed(folder / "quic-next", max(now, current.not_valid_before_utc + HASHED_STEP))
+    chain, key = folder / "quic.pem", folder / "quic.key"
+    return Hashed(Certificate(chain.read_bytes(), key.read_bytes()), (fingerprint(current), fingerprint(following)))
+
+
+def fingerprint(certificate: x509.Certificate) -> str:
+    """Base64 of the SHA-256 of the DER form."""
+    return base64.b64encode(certificate.fingerprint(hashes.SHA256())).decode()
+
+
+def _is_good(certificate: x509.Certificate, now: datetime) -> bool:
+    return certificate.not_valid_before_utc <= now < certificate.not_valid_after_utc - HASHED_SPARE
+
+
+def _follows(following: x509.Certificate, current: x509.Certificate, now: datetime) -> bool:
+    """Whether it will be good when `current` no longer is, and was told long enough before."""
+    change = current.not_valid_after_utc - HASHED_SPARE
+    return _is_good(following, change) and following.not_valid_after_utc > current.not_valid_after_utc
+
+
+def _load(stem: Path) -> x509.Certificate | None:
+    """The certificate of `stem`.pem; None where it or its key is missing, or they do not belong together."""
+    chain, key_file = stem.with_suffix(".pem"), stem.with_suffix(".key")
+    if not chain.is_file() or not key_file.is_file():
+        return None
+    try:
+        certificate = x509.load_pem_x509_certificate(chain.read_bytes())
+        key = serialization.load_pem_private_key(key_file.read_bytes(), None)
+    except ValueError:
+        return None
+    return certificate if certificate.public_key() == key.public_key() else None
+
+
+def _make_hashed(stem: Path, begin: datetime) -> x509.Certificate:
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Chiron on this machine")])
+    certificate = (
+        _builder(name, name, key.public_key(), begin, HASHED_LIFE)
+        .add_extension(x509.SubjectAlternativeName(_names()), critical=False)
+        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    _write(stem.with_suffix(".key"), _pem(key), 0o600)
+    _write(stem.with_suffix(".pem"), certificate.public_bytes(serialization.Encoding.PEM), 0o644)
+    return certificate
+
+
+def _names() -> list[x509.GeneralName]:
+    names: list[x509.GeneralName] = [x509.DNSName(name) for name in NAMES]
+    return names + [x509.IPAddress(ipaddress.ip_address(address)) for address in ADDRESSES]
 
 
 def _authority(folder: Path, now: datetime) -> tuple[ec.EllipticCurvePrivateKey, x509.Certificate]:
@@ -124,7 +209,7 @@ def _builder(
         .issuer_name(issuer)
         .public_key(key)
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(hours=1))
+        .not_valid_before(now - CLOCKS_DIFFER)
         .not_valid_after(now + life)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
     )

@@ -21,7 +21,7 @@ from chiron.server.ports import Request, Response, Scheme
 
 ABNORMAL = 1006
 """What stands for the close code where no close frame was seen (RFC 6455 §7.1.5)."""
-_HOLD_MARK = 65_536
+HOLD_MARK = 65_536
 """While more bytes of answers are queued, no further request (in mode `message`: no further message) is read."""
 _ENDINGS = (PeerClosed, Broken, Ended)
 """Events that end an upgraded connection."""
@@ -214,7 +214,7 @@ class TcpConnection(asyncio.BufferedProtocol):
                 transport.write(data)
             if last:
                 self._linger()
-            elif self._holding and self._engine.hub.queued(self.id) < _HOLD_MARK:
+            elif self._holding and self._engine.hub.queued(self.id) < HOLD_MARK:
                 self._holding = False
                 events, self._postponed = self._postponed, []
                 self._set_reading(True)
@@ -302,7 +302,7 @@ class TcpConnection(asyncio.BufferedProtocol):
         if frames:
             self._service.websocket.links.received(self.id, frames)
             self._engine.frames += len(frames)
-            if self._service.websocket.mode == "message" and self._engine.hub.queued(self.id) >= _HOLD_MARK:
+            if self._service.websocket.mode == "message" and self._engine.hub.queued(self.id) >= HOLD_MARK:
                 self._hold()
         for event in ending:
             if isinstance(event, Broken):
@@ -431,7 +431,7 @@ class TcpConnection(asyncio.BufferedProtocol):
         self._send(http.to_send(now))
         if http.state is http1.State.CLOSED:
             self._finish()
-        elif engine.hub.queued(self.id) >= _HOLD_MARK:
+        elif engine.hub.queued(self.id) >= HOLD_MARK:
             self._postponed = following
             self._hold()
         else:

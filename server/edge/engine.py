@@ -44,14 +44,17 @@ class Work:
     bytes: int = 0
 
 
-class Peer(Protocol):
-    """A connection, as the engine sees it. `received` and `write` never raise."""
+class Abortable(Protocol):
+    def abort(self) -> None: ...
+
+
+class Peer(Abortable, Protocol):
+    """A connection or link, as the engine sees it. `received` and `write` never raise."""
 
     def received(self, events: Sequence[Any]) -> None: ...
     def write(self, data: bytes, last: bool) -> None: ...
     def end(self, code: int, reason: str) -> None: ...
     def expired(self, due: Due, now: float) -> None: ...
-    def abort(self) -> None: ...
 
 
 class Engine:
@@ -78,11 +81,15 @@ class Engine:
         self.feeds = Work()
         self.flushes = Work()
         self.links: Counter[str] = Counter()
-        """That are open, by transport: `plain` or `tls`."""
+        """That are open, by transport: `plain`, `tls`, `webtransport` or `websocket-h3`."""
         self.closes: Counter[int] = Counter()
         """Links that ended, by WebSocket close code: of whoever sent the first, 1006 where nobody did."""
         self.frames = 0
         """That links were sent by their clients."""
+        self.datagrams: dict[int, Callable[[bytes], None]] = {}
+        """By link: where the events go that the hub makes datagrams of. Must not raise."""
+        self.flushed: list[Callable[[], None]] = []
+        """Called at the end of each flush, for those whose bytes leave together. Must not raise."""
         self._on_poisoned = on_poisoned
         self._flush_scheduled = False
         self._log = structlog.get_logger("chiron.edge")
@@ -127,6 +134,16 @@ class Engine:
         work.bytes += size
         return events
 
+    def feed_link(self, link: int, data: bytes, now: float) -> list[Any]:
+        """`Hub.feed_link`, counted."""
+        work = self.feeds
+        began = time.perf_counter()
+        events = self.hub.feed_link(link, data, now)
+        work.seconds += time.perf_counter() - began
+        work.calls += 1
+        work.bytes += len(data)
+        return events
+
     # --- timers of connections ---------------------------------------------------------------------------------------
 
     def set_timer(self, connection: int, due: Due, deadline: float) -> None:
@@ -160,7 +177,7 @@ class Engine:
 
     # --- inside ------------------------------------------------------------------------------------------------------
 
-    def failed(self, error: BaseException, peer: Peer | None = None) -> None:
+    def failed(self, error: BaseException, peer: Abortable | None = None) -> None:
         """Something raised that must not: end what it concerns. Raises again what is nobody's to handle."""
         if _is_panic(error):
             if not self.poisoned:
@@ -191,6 +208,11 @@ class Engine:
                     peer = self.peers.get(connection)
                     if peer is not None:
                         peer.write(data, last)
+                if self.datagrams:
+                    for link, data in hub.take_datagrams():
+                        sent += len(data)
+                        if (send := self.datagrams.get(link)) is not None:
+                            send(data)
                 if time.perf_counter() - began > FLUSH_SECONDS:
                     self.wake()
                     break
@@ -199,6 +221,8 @@ class Engine:
         work.seconds += time.perf_counter() - began
         work.calls += 1
         work.bytes += sent
+        for flushed in tuple(self.flushed):
+            flushed()
 
     def _expired(self, due: Due, connection: int) -> None:
         peer = self.peers.get(connection)

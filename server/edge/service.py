@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from chiron.protocols import http1, proxy
+from chiron.protocols import http1, http3, proxy
 from chiron.server.ports import Gateway, Links, Proxies
 
 
@@ -21,6 +21,8 @@ class EdgeLimits:
     linger_seconds: float = 2.0
     """Between our last byte and the peer's."""
     http: http1.Limits = field(default_factory=http1.Limits)
+    http3: http3.Limits = field(default_factory=http3.Limits)
+    """But for `stall_seconds`, which is the one here."""
     proxy: proxy.Limits = field(default_factory=proxy.Limits)
 
 

@@ -82,7 +82,6 @@ class TcpListener:
             for task in list(self._engine.tasks):
                 task.cancel()
             await self._quiet_within(ABORT_SECONDS)
-        self._engine.stop()
 
     async def _quiet_within(self, seconds: float) -> None:
         """Return when no connection and no request is left, or when the time is over."""

@@ -97,13 +97,15 @@ class Gateway:
         verifier: TokenVerifier,
         limits: Limits,
         clock: Clock,
-        origins: Iterable[str] = (),
+        origins: Origins | None = None,
+        alternatives: Callable[[Request], list[tuple[str, str]]] = lambda _: [],
         pages: Pages | None = None,
         replays: Replays | None = None,
         access_log: AccessLog | None = None,
         observers: Sequence[Callable[[Finished], None]] = (),
     ) -> None:
-        """`origins`: foreign pages that may use the server. `observers` are told of each answer, and must not raise.
+        """`origins`: foreign pages that may use the server. `alternatives`: what the answer to a request says of other
+        ways to the server. `observers` are told of each answer, and must not raise.
 
         Raises TypeError for a route without a rule, ValueError for one that keeps what anybody did, or that keeps
         outcomes while there are no `replays` to find them.
@@ -122,7 +124,8 @@ class Gateway:
         self._verifier = verifier
         self._limits = limits
         self._clock = clock
-        self._origins = Origins(origins)
+        self._origins = origins or Origins()
+        self._alternatives = alternatives
         self._pages = pages
         self._replays = replays
         self._log = access_log or AccessLog()
@@ -172,7 +175,7 @@ class Gateway:
             response = self._finish(self._problem(error, exchange.context.request_id), exchange)
             self._ended(exchange, response.status, len(response.body))
             return response
-        self._ended(exchange, 101, 0)
+        self._ended(exchange, 200 if request.method == "CONNECT" else 101, 0)
         return None
 
     def refuse(self, error: ChironError, *, address: str) -> Response:
@@ -311,7 +314,7 @@ class Gateway:
 
     def _finish(self, response: Response, exchange: _Exchange) -> Response:
         """Add what every answer carries, and what those of the API do."""
-        more = [("x-request-id", exchange.context.request_id)]
+        more = [("x-request-id", exchange.context.request_id), *self._alternatives(exchange.request)]
         if exchange.route != "page":
             more += limits.headers(exchange.standings.values())
             more += self._origins.headers(exchange.request)

@@ -48,8 +48,9 @@ _IDEMPOTENCY_KEY = {
 
 ALWAYS = ("bad_request", "origin", "limited", "internal", "busy", "unavailable", "unknown", "draining")
 """What may answer any request that reaches a route."""
-BEFORE = ("too_large", "timeout", "target_too_long", "headers_too_large", "not_implemented", "version")
-"""What may answer before there is a request: its bytes came too late, were too many, or are no HTTP/1.1 (RFC 9112)."""
+BEFORE = ("too_large", "timeout", "target_too_long", "too_early", "headers_too_large", "not_implemented", "version")
+"""What may answer before there is a request: its bytes came too late, were too many, are no HTTP/1.1 (RFC 9112), or may
+be a recording of somebody else's (RFC 8470)."""
 SIGNED_IN = ("unauthenticated", "token_expired", "login_ended")
 BODY = ("unsupported", "invalid", "too_large")
 QUERY = ("invalid",)

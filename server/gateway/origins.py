@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from urllib.parse import urlsplit
 
 from chiron.errors import Refused
+from chiron.server.platform.addresses import is_local_authority
 from chiron.server.ports import Request
 
 _PORTS = {"http": 80, "https": 443}
@@ -19,14 +20,19 @@ _PREFLIGHT_SECONDS = "7200"
 
 
 class Origins:
-    """The server's own origin, known by the Host header, and those that the operator added.
+    """The server's own origins, and those that the operator added.
 
     A client that is no browser sends no Origin and is let in: the check protects people from pages, not the server
-    from clients. Own origin means same host and port; the scheme may differ, because a proxy may end TLS.
+    from clients. Own origin means same host and port; the scheme may differ, because a proxy may end TLS. But the page
+    may also be at another port, or under another name of this machine, than what it opens over QUIC.
     """
 
-    def __init__(self, allowed: Iterable[str] = ()) -> None:
-        self._allowed = frozenset(origin.rstrip("/").lower() for origin in allowed)
+    def __init__(self, allowed: Iterable[str] = (), *, own: str | None = None, local: Iterable[str] = ()) -> None:
+        """`own`: where people reach this server's page, if that is known; `local`: where this machine alone finds it,
+        which counts for requests to a loopback Host."""
+        self._allowed = _normal(allowed)
+        self._known = self._allowed | _normal([own] if own is not None else [])
+        self._local = _normal(local)
 
     def check(self, request: Request) -> None:
         """Raises Refused("origin")."""
@@ -34,7 +40,8 @@ class Origins:
         if not given:
             return
         origin = given[0].strip().lower()
-        if len(given) == 1 and (origin in self._allowed or self._is_own(origin, request)):
+        known = origin in self._known or self._is_own(origin, request) or self._is_local(origin, request)
+        if known and len(given) == 1:
             return
         raise Refused("origin", origin=given[0][:200])
 
@@ -67,6 +74,9 @@ class Origins:
             ("access-control-max-age", _PREFLIGHT_SECONDS),
         ]
 
+    def _is_local(self, origin: str, request: Request) -> bool:
+        return origin in self._local and is_local_authority(request.header("host") or "")
+
     @staticmethod
     def _is_own(origin: str, request: Request) -> bool:
         try:
@@ -76,3 +86,16 @@ class Origins:
             return bool(page.hostname) and (page.hostname, page.port or port) == (here.hostname, here.port or port)
         except (KeyError, ValueError):
             return False
+
+
+def local_origins(listeners: Iterable[tuple[bool, int]]) -> list[str]:
+    """Of a page that a browser on this machine loads from listeners, each with whether TLS is spoken, and its port."""
+    return [
+        f"{'https' if secure else 'http'}://{host}:{port}"
+        for secure, port in listeners
+        for host in ("localhost", "127.0.0.1", "[::1]")
+    ]
+
+
+def _normal(origins: Iterable[str]) -> frozenset[str]:
+    return frozenset(origin.rstrip("/").lower() for origin in origins)

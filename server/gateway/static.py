@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from importlib.resources import files
 from importlib.resources.abc import Traversable
@@ -31,22 +31,26 @@ _COMPRESSIBLE = frozenset({"html", "js", "css", "json", "map", "webmanifest", "s
 _HASHED = re.compile(r"-[A-Za-z0-9_-]{8,}\.[a-z0-9]+(?:\.map)?$")
 """Vite puts the hash of the content into the name: such a file never changes."""
 
-PAGE_POLICY = "; ".join(
-    [
-        "default-src 'none'",
-        "script-src 'self'",
-        "style-src 'self'",
-        "img-src 'self'",
-        "font-src 'self'",
-        "connect-src 'self'",
-        "manifest-src 'self'",
-        "worker-src 'self'",
-        "base-uri 'none'",
-        "form-action 'self'",
-        "frame-ancestors 'none'",
-    ]
-)
-"""Content-Security-Policy (level 3) of pages: nothing from elsewhere, nothing inline."""
+
+def page_policy(connections: Iterable[str] = ()) -> str:
+    """Content-Security-Policy (level 3) of pages: nothing from elsewhere, nothing inline. `connections`: origins that
+    they may connect to besides their own."""
+    return "; ".join(
+        [
+            "default-src 'none'",
+            "script-src 'self'",
+            "style-src 'self'",
+            "img-src 'self'",
+            "font-src 'self'",
+            " ".join(["connect-src 'self'", *connections]),
+            "manifest-src 'self'",
+            "worker-src 'self'",
+            "base-uri 'none'",
+            "form-action 'self'",
+            "frame-ancestors 'none'",
+        ]
+    )
+
 
 _MISSING = b"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>Chiron</title></head><body>
@@ -86,12 +90,12 @@ class File:
             immutable=_HASHED.search(name) is not None,
         )
 
-    def respond(self, request: Request) -> Response:
+    def respond(self, request: Request, policy: str = page_policy()) -> Response:
         """To a GET or HEAD, conditional (RFC 9110 §13.1.2) and in the coding that the client prefers."""
         caching = "public, max-age=31536000, immutable" if self.immutable else "no-cache"
         chosen = coding(request, self.compressed)
         body, etag = self.codings[chosen]
-        headers = [*_headers(self.type, caching), ("etag", etag)]
+        headers = [*_headers(self.type, caching, policy), ("etag", etag)]
         if self.compressed:
             headers.append(("vary", "accept-encoding"))
         if _matches(request.header("if-none-match"), etag):
@@ -108,8 +112,13 @@ class Pages:
     of one service, while the entity tag is the content's own.
     """
 
-    def __init__(self, root: Traversable | None = None) -> None:
-        """`root`: the folder of the build; by default the one in the package."""
+    def __init__(
+        self, root: Traversable | None = None, *, connections: Callable[[Request], Iterable[str]] = lambda _: ()
+    ) -> None:
+        """`root`: the folder of the build; by default the one in the package. `connections`: origins that a page may
+        connect to besides its own, by the request for it.
+        """
+        self._connections = connections
         root = root if root is not None else files("chiron") / "_web"
         self._files = (
             {f"/{path}": File.of(path, file.read_bytes()) for path, file in _walk(root)} if root.is_dir() else {}
@@ -122,7 +131,7 @@ class Pages:
         if path in ("/", "/index.html"):
             return self.page(request, "/index.html")
         file = self._files.get(path)
-        return None if file is None else file.respond(request)
+        return None if file is None else self._answer(file, request)
 
     def has(self, path: str) -> bool:
         """Whether there is a file of that name."""
@@ -132,12 +141,15 @@ class Pages:
         """A page by the name of its file, or how to build it."""
         file = self._files.get(name)
         if file is None:
-            return Response(503, _MISSING, _headers(_TYPES["html"], "no-store"))
-        return file.respond(request)
+            return Response(503, _MISSING, _headers(_TYPES["html"], "no-store", page_policy()))
+        return self._answer(file, request)
+
+    def _answer(self, file: File, request: Request) -> Response:
+        return file.respond(request, page_policy(self._connections(request)))
 
 
-def _headers(type: str, caching: str) -> list[tuple[str, str]]:
-    return [("content-type", type), ("cache-control", caching), ("content-security-policy", PAGE_POLICY)]
+def _headers(type: str, caching: str, policy: str) -> list[tuple[str, str]]:
+    return [("content-type", type), ("cache-control", caching), ("content-security-policy", policy)]
 
 
 def _matches(condition: str | None, etag: str) -> bool:

@@ -9,7 +9,7 @@ How keys change. `rotated` is asked again and again and does what is due:
   time. An old one is accepted until the last token that it signed has expired, and leaves.
 - Tickets: a new key every day; the one before opens for another day.
 - Sealing: a new key when told; old ones open for ever, since what they sealed is in the database.
-- Cursor: none.
+- Cursor, QUIC: none. One for QUIC is made where a file of an earlier version has none.
 
 `replaced` makes a new key at once, when told. A signing key that was published for later goes then: who asks for it may
 have lost the file.
@@ -75,6 +75,9 @@ class Keys(msgspec.Struct, frozen=True):
     """The next signing key, published already."""
     tickets_since: float = 0.0
     """When the first of `tickets` began to seal."""
+    quic: bytes = b""
+    """32 bytes: the secret behind connection ids, Retry tokens and stateless resets (RFC 9000 §10.3.2), which outlives
+    a worker; empty in files of earlier versions."""
 
     def __repr__(self) -> str:
         return f"Keys(signing={[key.kid for key in self.signing]}, …)"
@@ -88,6 +91,7 @@ def generate(now: float = 0.0) -> Keys:
         tickets=[secrets.token_bytes(32)],
         cursor=secrets.token_bytes(32),
         tickets_since=now,
+        quic=secrets.token_bytes(32),
     )
 
 
@@ -97,6 +101,8 @@ def rotated(keys: Keys, now: float, accepted: float) -> Keys:
     `accepted`: seconds that a token may outlive the key's last signature.
     """
     keys = _dated(keys, now)
+    if not keys.quic:
+        keys = msgspec.structs.replace(keys, quic=secrets.token_bytes(32))
     signing = list(keys.signing)
     upcoming = keys.upcoming
     if upcoming is not None and upcoming.since <= now:

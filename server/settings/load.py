@@ -6,6 +6,7 @@ Everything that is said is checked, also what something of higher priority overr
 from __future__ import annotations
 
 import difflib
+import errno
 import json
 import os
 import re
@@ -228,7 +229,9 @@ class _Gathered:
         try:
             text = _read(path)
         except OSError as error:
-            if isinstance(error, FileNotFoundError | NotADirectoryError) and not must_exist:
+            # A folder whose name is too long does not exist either: whoever makes it says so.
+            absent = isinstance(error, FileNotFoundError | NotADirectoryError) or error.errno == errno.ENAMETOOLONG
+            if absent and not must_exist:
                 return
             self.mistakes.append(Mistake(source, "data_dir", f"{path} cannot be read: {error.strerror or error}"))
             return

@@ -315,6 +315,7 @@ async def login_of(ask: Asked, who: Resident) -> str:
 
 
 @case("get_well_known_jwks_json")
+@case("get_transports")
 @case("get_livez")
 @case("get_readyz")
 async def _(ask: Asked) -> None:

@@ -254,7 +254,7 @@ def test_the_ladder_shows_in_the_figures() -> None:
     assert {**hub.stats(), **since_the_start} == dict.fromkeys(stats, 0)
 
 
-def test_a_pull_link_carries_records(bench: Bench) -> None:
+def test_a_link_on_a_stream_carries_records(bench: Bench) -> None:
     hub = bench.hub
     link = hub.open_link(NOW)
     record = b"\x40\x26" + b'{"op":"connect","id":1,"token":"abcd"}'
@@ -267,9 +267,42 @@ def test_a_pull_link_carries_records(bench: Bench) -> None:
     assert hub.attach(link, 1, 1, 0)
     assert hub.publish_event(1, "k", Frame.event(1, "old", b"{}")) == 1
     assert hub.publish_event(1, "k", Frame.event(1, "new", b"{}")) == 1
-    assert hub.take(link, 1) == b'\x0d{"op":"ping"}'
-    assert hub.take(link, 1000) == b'\x30{"op":"event","number":1,"kind":"new","body":{}}'
-    assert hub.take(link, 1000) == b""
+    ping, new = b'\x0d{"op":"ping"}', b'\x30{"op":"event","number":1,"kind":"new","body":{}}'
+    assert hub.flush(10, NOW) == [(link, ping + new, False)]
+    assert hub.take_datagrams() == []
+    assert hub.finish(link, 1001)
+    assert hub.flush(10, NOW) == [(link, b"", True)]
+    assert [type(event) for event in hub.feed_end(link, NOW)] == [Ended]
+
+
+def test_events_that_fit_leave_as_datagrams_beside_the_stream(bench: Bench) -> None:
+    hub = bench.hub
+    link = hub.open_link(NOW, datagram=48)
+    hub.bind(link, "p", NOW, rate=1, burst=1)
+    assert hub.attach(link, 1, 1, 0)
+    for key in ("fit", "does not fit"):
+        assert hub.publish_event(1, key, Frame.event(1, key, b"{}")) == 1
+    long = b'\x39{"op":"event","number":1,"kind":"does not fit","body":{}}'
+    assert hub.flush(10, NOW) == [(link, long, False)]
+    assert hub.take_datagrams() == [(link, b'{"op":"event","number":1,"kind":"fit","body":{}}')]
+    assert hub.take_datagrams() == []
+    assert hub.set_datagram(link, 1000)
+    for key in ("fit", "does not fit"):
+        assert hub.publish_event(1, key, Frame.event(1, key, b"{}")) == 1
+        assert hub.flush(10, NOW) == []
+    assert hub.take_datagrams() == [(link, long[1:])], "the flush drops what was not taken of the one before"
+    (event,) = hub.feed_datagram(link, b'{"op":"pong"}', NOW)
+    assert isinstance(event, Pong)
+
+
+def test_rfc9220_3_a_link_over_websocket_is_fed_bytes_that_no_transport_read(bench: Bench) -> None:
+    hub = bench.hub
+    link = hub.open(None, NOW)
+    assert hub.upgrade(link, "link", b"", 65_536, NOW) == []
+    (event,) = hub.feed_link(link, masked(CONNECT), NOW)
+    assert isinstance(event, Connect)
+    (event,) = hub.feed_link(link, masked(b"\x03\xe8", Opcode.CLOSE), NOW)
+    assert isinstance(event, PeerClosed)
 
 
 def test_ids_that_are_gone_do_nothing_and_say_so(bench: Bench) -> None:
@@ -284,7 +317,7 @@ def test_ids_that_are_gone_do_nothing_and_say_so(bench: Bench) -> None:
         assert hub.feed_link(id, b"x", NOW) == []
         assert hub.upgrade(id, "link", b"", 1, NOW) == []
         assert hub.bind(id, "p", NOW, rate=1, burst=1) == []
-        assert hub.take(id, 1) == b""
+        assert hub.feed_datagram(id, b"{}", NOW) == []
         assert hub.queued(id) == 0
         assert hub.attached(id, 1) is None
         assert hub.go_live(id, 1, 1) is None
@@ -294,6 +327,7 @@ def test_ids_that_are_gone_do_nothing_and_say_so(bench: Bench) -> None:
             hub.finish(id),
             hub.pause(id),
             hub.resume(id),
+            hub.set_datagram(id, 1),
             hub.close(id),
             hub.send_frame(id, frame),
             hub.attach(id, 1, 1, 0),

@@ -16,8 +16,11 @@ import uvloop
 
 from chiron._core import Hub, Tls
 from chiron.errors import ChironError, Refused
-from chiron.server.edge import EdgeLimits, Engine, TcpListener, WebSocketService
+from chiron.protocols.quic.limits import Limits
+from chiron.server.edge import EdgeLimits, Engine, TcpListener, WebSocketService, udp
 from chiron.server.edge.certificates import Certificate, development
+from chiron.server.edge.quic import QuicListener
+from chiron.server.edge.quic_engines import make_endpoint
 from chiron.server.ports import Proxies, Request, Response
 
 T = TypeVar("T")
@@ -74,6 +77,8 @@ class Desk:
         self.finished.append(request.target)
         if request.target.startswith("/big"):
             return Response(200, bytes(range(256)) * 4096 * 8)
+        if request.target.startswith("/large"):
+            return Response(200, bytes(range(256)) * 4096)
         return Response(200, request.body or request.target.encode(), [("content-type", "text/plain")])
 
     def admit(self, request: Request) -> Response | None:
@@ -256,5 +261,73 @@ def edge(certificate: Certificate) -> Open:
         finally:
             desk.release.set()
             await listener.drain(0.0)
+            engine.stop()
+
+    return opened
+
+
+@dataclass
+class QuicHouse:
+    """A listening edge of QUIC."""
+
+    listener: QuicListener
+    engine: Engine
+    hub: Hub
+    desk: Desk
+    links: Listened
+    port: int
+    poisoned: list[BaseException]
+
+    async def until_empty(self) -> None:
+        """Nothing is kept of connections that are gone."""
+        while self.listener.connections or self.hub.stats()["connections"] or self.hub.stats()["links"]:
+            await asyncio.sleep(0.005)
+        assert self.hub.stats()["queued_bytes"] == 0
+        assert not self.engine.peers
+        assert not self.engine.datagrams
+        assert len(self.engine.timers) == 0
+
+
+@pytest.fixture(params=["native", "aioquic"])
+def quic(request: pytest.FixtureRequest, certificate: Certificate) -> Open:
+    """The same over UDP, by each engine."""
+
+    @asynccontextmanager
+    async def opened(
+        *,
+        mode: Any = "link",
+        limits: EdgeLimits | None = None,
+        max_connections: int = 100,
+        max_message: int = 65_536,
+        **options: Any,
+    ) -> AsyncIterator[QuicHouse]:
+        """`options` are limits of the engine."""
+        buffer = bytearray(65_536)
+        hub = Hub(buffer)
+        poisoned: list[BaseException] = []
+        engine = Engine(hub, buffer, on_poisoned=poisoned.append)
+        desk, links = Desk(), Listened()
+        service = WebSocketService(links, mode=mode, max_message=max_message)
+        listener = QuicListener(engine, desk, service, limits=limits, max_connections=max_connections)
+        sock = udp.bind("127.0.0.1", 0)
+        port = sock.getsockname()[1]
+        endpoint = make_endpoint(
+            request.param,
+            sock,
+            certificate.chain,
+            certificate.key,
+            named=None,
+            secret=bytes(32),
+            ticket_keys=[bytes(32)],
+            limits=Limits(**options),
+        )
+        listener.listen(sock, endpoint)
+        house = QuicHouse(listener, engine, hub, desk, links, port, poisoned)
+        try:
+            yield house
+        finally:
+            desk.release.set()
+            await listener.drain(0.0)
+            engine.stop()
 
     return opened

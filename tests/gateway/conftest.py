@@ -14,6 +14,7 @@ import pytest
 from chiron.errors import Refused, Unavailable
 from chiron.server.gateway import AccessLog, Commands, Finished, Gateway, Limits, Pages, Rates
 from chiron.server.gateway.limits import Limiter
+from chiron.server.gateway.origins import Origins
 from chiron.server.ports import Command, Once, Principal, Request, Response, Route
 
 ADA = Principal(person=UUID(int=1), login=UUID(int=11), expires_at=2e9)
@@ -154,6 +155,7 @@ def house() -> Build:
         *,
         commands: Iterable[Command] = (),
         origins: Iterable[str] = (),
+        alternatives: Callable[[Request], list[tuple[str, str]]] = lambda _: [],
         pages: Pages | None = None,
         rates: Rates | None = None,
         limiter: Limiter | None = None,
@@ -167,7 +169,8 @@ def house() -> Build:
             verifier=names,
             limits=limits,
             clock=clock,
-            origins=origins,
+            origins=Origins(origins),
+            alternatives=alternatives,
             pages=pages,
             replays=memory,
             access_log=AccessLog(log),

@@ -156,7 +156,15 @@ def test_every_refusal_has_its_place() -> None:
         "429": {"limited"},
         "500": {"internal"},
         "503": {"busy", "unavailable", "unknown", "draining"},
-        "default": {"too_large", "timeout", "target_too_long", "headers_too_large", "not_implemented", "version"},
+        "default": {
+            "too_large",
+            "timeout",
+            "target_too_long",
+            "too_early",
+            "headers_too_large",
+            "not_implemented",
+            "version",
+        },
     }
     assert answers["204"] == {"description": "Done."}
     assert document["components"]["schemas"]["Problem"]["properties"]["code"]["enum"] == list(CODES)

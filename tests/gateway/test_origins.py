@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
+from chiron.errors import Refused
 from chiron.server.gateway import Pages, Rates
-from chiron.server.ports import ANYONE, SIGNED_IN, Call, Rate, Response, Route
+from chiron.server.gateway.origins import Origins, local_origins
+from chiron.server.ports import ANYONE, SIGNED_IN, Call, Rate, Request, Response, Route
 
 PARTNER = "https://partner.test"
 
@@ -114,3 +116,28 @@ async def test_the_page_of_the_server_itself_needs_no_permission(house: Any) -> 
     )
     assert answer.status == 204
     assert "access-control-allow-origin" not in answer.headers
+
+
+@pytest.mark.parametrize(
+    ("origin", "host", "allowed"),
+    [
+        ("http://127.0.0.1:8080", "127.0.0.1:8443", True),
+        ("http://localhost:8080", "127.0.0.1:8443", True),
+        ("https://localhost:8443", "127.0.0.1:8443", True),
+        ("http://localhost:8081", "127.0.0.1:8443", False),
+        ("https://localhost:8080", "127.0.0.1:8443", False),
+        ("http://localhost:8080", "mentors.test:8443", False),
+        ("https://mentors.test", "mentors.test:8443", True),
+        ("https://mentors.test:444", "mentors.test:8443", False),
+        ("https://mentors.test", "192.0.2.7:8443", True),
+    ],
+)
+def test_a_page_of_ours_may_open_what_is_at_another_port_of_ours(origin: str, host: str, allowed: bool) -> None:
+    origins = Origins(own="https://mentors.test", local=local_origins([(True, 8443), (False, 8080)]))
+    request = Request("GET", "/v1/realtime", [("host", host), ("origin", origin)], b"", "192.0.2.1")
+    if allowed:
+        origins.check(request)
+        assert origins.headers(request) == [], "no other page sees answers"
+    else:
+        with pytest.raises(Refused):
+            origins.check(request)

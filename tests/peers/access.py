@@ -157,6 +157,7 @@ GET /v1/me/profiles | signed_in | unauthenticated | 200
 PUT /v1/me/profiles/{kind} | verified | unauthenticated | 200*
 POST /v1/conversations | verified | unauthenticated | 201*
 GET /v1/conversations | signed_in | unauthenticated | 200
+GET /v1/transports | anyone | 200 | 200
 GET /livez | anyone | 200 | 200
 GET /readyz | anyone | 200 | 200
 GET /openapi.json | anyone | 200 | 200

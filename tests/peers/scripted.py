@@ -13,6 +13,8 @@ from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.http11 import Request as Handshake
 from websockets.http11 import Response as HandshakeResponse
 
+from chiron.client.trust import Trust
+
 DEADLINE = 20.0
 
 Answer = tuple[int, Any, dict[str, str]]
@@ -174,9 +176,15 @@ class SignedIn:
     def __init__(self, origin: str) -> None:
         self.origin = origin
         self.tls = None
+        self.trust = Trust()
+        self.offer: dict[str, Any] | None = None
+        """Where it says that there is WebTransport."""
         self.number = 1
         self.failures: list[Exception] = []
         """What the next requests for a token raise."""
+
+    async def transports(self) -> dict[str, Any]:
+        return {"webtransport": self.offer}
 
     async def access_token(self, *, newer_than: str = "") -> str:
         if self.failures:

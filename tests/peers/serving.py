@@ -193,10 +193,14 @@ async def servers() -> AsyncIterator[Callable[[], Server]]:
 
 
 def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """One that neither TCP nor UDP has."""
+    while True:
+        with socket.socket() as probe, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
+            probe.bind(("127.0.0.1", 0))
+            port: int = probe.getsockname()[1]
+            with contextlib.suppress(OSError):
+                other.bind(("127.0.0.1", port))
+                return port
 
 
 def _kill(pid: int | None) -> bool:

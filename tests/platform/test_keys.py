@@ -156,6 +156,8 @@ def test_keys_of_earlier_versions_count_from_when_they_are_found(tmp_path: Path)
     found = keys.rotated(keys.load_or_create(file), BEGIN, ACCEPTED)
     assert (kids(found), found.tickets, found.upcoming) == (kids(made), made.tickets, None)
     assert found.signing[0].since == BEGIN
+    assert len(found.quic) == 32
+    assert keys.rotated(found, BEGIN + 200 * keys.DAY, ACCEPTED).quic == found.quic
     keys.write(file, found)
     assert keys.load_or_create(file) == found
 

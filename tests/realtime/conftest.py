@@ -333,7 +333,7 @@ def records(data: bytes) -> Iterator[bytes]:
         at += size
         yield data[at : at + length]
         at += length
-    assert at == len(data), "take gives whole records"
+    assert at == len(data), "flush gives whole records"
 
 
 class Peer:
@@ -342,14 +342,14 @@ class Peer:
     def __init__(self, world: World) -> None:
         self.world = world
         self.link = world.hub.open_link(world.clock.monotonic())
-        self.reading = True
+        self._reading = True
         self.gone = False
         self.frames: list[dict[str, Any]] = []
         self.heard = asyncio.Event()
         self.answering = True
         """Pings."""
         self.chop: random.Random | None = None
-        """Cuts what is sent, and what is taken, anywhere."""
+        """Cuts what is sent anywhere."""
         self._ids = itertools.count(1)
         world.peers[self.link] = self
         world.links.opened(self.link, address="192.0.2.1")
@@ -368,13 +368,25 @@ class Peer:
         self.feed(varint(len(message)) + message)
         return id
 
-    def pump(self) -> None:
-        while data := self.world.hub.take(self.link, self.chop.randint(1, 2000) if self.chop else 65_536):
-            for record in records(data):
-                frame = json.loads(record)
-                self.frames.append(frame)
-                if frame["op"] == "ping" and self.answering:
-                    self.send_pong()
+    @property
+    def reading(self) -> bool:
+        return self._reading
+
+    @reading.setter
+    def reading(self, reading: bool) -> None:
+        """Whether the transport takes anything for it."""
+        self._reading = reading
+        if reading:
+            self.world.hub.resume(self.link)
+        else:
+            self.world.hub.pause(self.link)
+
+    def write(self, data: bytes) -> None:
+        for record in records(data):
+            frame = json.loads(record)
+            self.frames.append(frame)
+            if frame["op"] == "ping" and self.answering:
+                self.send_pong()
         self.heard.set()
 
     def send_pong(self) -> None:
@@ -416,7 +428,7 @@ class Peer:
 
 
 class Transport:
-    """`ports.LinkTransport`: what the edge does, on pull links."""
+    """`ports.LinkTransport`: what the edge does, on links without a connection."""
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -432,7 +444,7 @@ class Transport:
     def wake(self) -> None:
         if not self._scheduled:
             self._scheduled = True
-            asyncio.get_running_loop().call_soon(self._flush)
+            asyncio.get_running_loop().call_soon(self.flush)
 
     def end(self, link: int, code: int, reason: str) -> None:
         assert link not in self.ended, "a link ends once"
@@ -441,17 +453,17 @@ class Transport:
         self._world.hub.finish(link, code, reason)
         asyncio.get_running_loop().call_soon(self._gone, link)
 
-    def _flush(self) -> None:
+    def flush(self) -> None:
         self._scheduled = False
-        for peer in tuple(self._world.peers.values()):
-            if peer.reading and not peer.gone:
-                peer.pump()
+        hub = self._world.hub
+        while hub.dirty:
+            for link, data, _ in hub.flush(64, 0.0):
+                self._world.peers[link].write(data)
 
     def _gone(self, link: int) -> None:
         peer = self._world.peers[link]
         if not peer.gone:
-            if peer.reading:
-                peer.pump()
+            self.flush()
             peer.cut()
 
 

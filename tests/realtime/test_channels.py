@@ -308,7 +308,7 @@ def test_who_does_not_take_pages_is_given_no_more(simulate: Simulation) -> None:
         await asyncio.sleep(1)
         assert world.hub.queued(peer.link) < 5 * PAGE_BYTES
         peer.reading = True
-        peer.pump()
+        world.transport.flush()
         assert {frame.get("code", frame["op"]) for frame in peer.frames[1:]} == {"page", "busy"}
         assert (await peer.ask("sync", channel=conv(room), after=0))["op"] == "page"
 
@@ -370,7 +370,7 @@ def test_removal_ends_delivery_with_the_commit(simulate: Simulation) -> None:
         world.publisher.event(room.number, "watermark", "ada", b'{"read":1}')
         await world.settle()
         removed.reading = True
-        removed.pump()
+        world.transport.flush()
         assert removed.offsets(room.number) == [1, 2], "not even what was queued before"
         assert removed.of("detached") == [{"op": "detached", "number": room.number, "reason": "removed"}]
         assert removed.of("event") == []
@@ -556,7 +556,7 @@ def test_a_slow_reader_lags_harms_nobody_and_loses_nothing(simulate: Simulation)
         assert swift.last == 400
         assert world.hub.attached(slow.peer.link, room.number) == "lagging"
         slow.peer.reading = True
-        slow.peer.pump()
+        world.transport.flush()
         await asyncio.sleep(1)
         assert slow.last == 400
         grow(world, room, 1)

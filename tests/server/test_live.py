@@ -10,12 +10,13 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from cryptography import x509
 
 from chiron.errors import SetupError
 from chiron.server import admin
 from chiron.server.config import LimitSettings, Settings, TlsSettings, WorkerConfig
 from chiron.server.edge import certificates
-from chiron.server.live import ACCEPTED, LiveConfig, certificate_of, keys_file, load_keys
+from chiron.server.live import ACCEPTED, LiveConfig, certificates_of, keys_file, load_keys
 from chiron.server.platform import keys
 from chiron.server.settings.fields import build
 
@@ -46,11 +47,9 @@ class Place:
     problem: str = ""
 
     def live(self) -> LiveConfig:
-        certificate, _ = certificate_of(self.settings, self.clock.now())
         held = load_keys(self.settings, self.clock)
-        config = WorkerConfig(
-            database="d", keys=held, tls_chain=certificate.chain, tls_key=certificate.key, settings=self.settings
-        )
+        bare = WorkerConfig(database="d", keys=held, tls_chain=b"", tls_key=b"", settings=self.settings)
+        config = certificates_of(self.settings, self.clock.now()).put_into(bare)
         self.said = lambda: self.settings
         return LiveConfig(config, read_again=lambda: self.said(), tell=self.tell, clock=self.clock)
 
@@ -185,6 +184,37 @@ async def test_keys_change_by_themselves_over_a_year_and_each_change_is_told(pla
     # The development certificate of 90 days was renewed, too.
     assert len({config.tls_chain for config in place.told}) >= 5
     assert load_keys(place.settings, place.clock) == live.current.keys
+
+
+async def test_the_certificate_of_quic_changes_under_hashes_that_were_told_before(place: Place) -> None:
+    place.settings = msgspec.structs.replace(place.settings, quic=True)
+    live = place.live()
+    used = {live.current.quic_chain: place.clock.time}
+    while place.clock.time < BEGIN + timedelta(days=90):
+        told_before = set(live.current.quic_hashes)
+        place.clock.time += timedelta(hours=6)
+        await live.refresh()
+        now, next_one = live.current.quic_hashes
+        leaf = x509.load_pem_x509_certificate(live.current.quic_chain)
+        assert now == certificates.fingerprint(leaf)
+        assert now in told_before
+        assert next_one != now
+        if live.current.quic_chain not in used:
+            assert place.told[-1] == live.current
+            used[live.current.quic_chain] = place.clock.time
+    assert len(used) >= 90 / 7
+
+
+async def test_without_quic_there_is_no_certificate_for_it_and_the_operators_needs_no_hash(
+    place: Place, tmp_path: Path
+) -> None:
+    assert (place.live().current.quic_chain, place.live().current.quic_hashes) == (b"", [])
+    own = certificates.development(tmp_path / "own", BEGIN)
+    files = {"certificate": tmp_path / "own" / "leaf.pem", "key": tmp_path / "own" / "leaf.key"}
+    place.settings = msgspec.structs.replace(place.settings, quic=True, tls=TlsSettings(**files))
+    current = place.live().current
+    assert (current.quic_chain, current.quic_key, current.quic_hashes) == (own.chain, own.key, [])
+    assert not list(tmp_path.rglob("quic*"))
 
 
 async def test_what_was_due_while_no_server_ran_is_done_at_the_start(place: Place) -> None:

@@ -1,4 +1,4 @@
-/** The REST routes that the page uses: accounts. Everything else travels on the link. */
+/** The REST routes that the page uses: how to reach the server, and accounts. Everything else travels on the link. */
 
 import { Refusal } from "./errors";
 import {
@@ -10,6 +10,7 @@ import {
   type Profile,
   type SessionDocument,
 } from "./protocol";
+import type { WebTransportAddress } from "./webtransport_socket";
 
 type Fetch = (input: string, init: RequestInit) => Promise<Response>;
 
@@ -19,6 +20,11 @@ const TEMPORARY: readonly number[] = [408, 429, 500, 502, 503, 504];
 
 export class Api {
   constructor(private readonly fetch: Fetch = (input, init) => globalThis.fetch(input, init)) {}
+
+  /** Where the server takes WebTransport; null when it does not. */
+  async webTransport(): Promise<WebTransportAddress | null> {
+    return read.transports(await this.send("GET", "/v1/transports")).webtransport;
+  }
 
   async signUp(account: { email: string; password: string; name: string }, device: string): Promise<SessionDocument> {
     const { timeZone, locale } = Intl.DateTimeFormat().resolvedOptions();

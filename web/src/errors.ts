@@ -69,6 +69,7 @@ export const TEXTS: Readonly<Record<string, (params: Params) => string>> = {
   timeout: () => "The request took too long to arrive. Try again.",
   target_too_long: () => "The server does not take so long an address.",
   unsupported: () => "The server does not read this kind of content.",
+  too_early: () => "The connection was not ready yet. Try again.",
   upgrade_required: () => "The server speaks another version of the protocol. Reload the page.",
   headers_too_large: () => "The server does not take so much beside the request. Reload the page.",
   not_implemented: () => "The server does not offer that.",

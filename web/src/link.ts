@@ -34,7 +34,10 @@ import {
 } from "./protocol";
 import type { AccessToken } from "./session";
 
+export type Transport = "webtransport" | "websocket";
+
 export interface Socket {
+  readonly transport: Transport;
   send(text: string): void;
   close(): void;
 }
@@ -47,7 +50,8 @@ export interface SocketListener {
 }
 
 export type LinkStatus =
-  | { readonly phase: "stopped" | "connecting" | "online" }
+  | { readonly phase: "stopped" | "connecting" }
+  | { readonly phase: "online"; readonly transport: Transport }
   | { readonly phase: "waiting"; readonly until: number }
   /** The server refuses to go on; `reason` is a close code or an error code. */
   | { readonly phase: "failed"; readonly reason: string };
@@ -151,12 +155,12 @@ export class Link {
   }
 
   /**
-   * Send a command; answers come in any order.
+   * Send a command, now or when the link that is being made is up; answers come in any order.
    * @throws Refusal when the server refuses it, LinkLost when the link is down or lost before the answer.
    */
   request<R extends Request>(request: R): Promise<Answers[R["op"]]> {
     return new Promise<Answers[R["op"]]>((resolve, reject) => {
-      if (this.status.phase !== "online") {
+      if (this.status.phase !== "online" && this.status.phase !== "connecting") {
         reject(new LinkLost());
         return;
       }
@@ -201,7 +205,7 @@ export class Link {
   }
 
   private welcomed(welcome: Welcome): void {
-    if (this.status.phase !== "connecting") throw new ProtocolError("a second welcome");
+    if (this.status.phase !== "connecting" || !this.socket) throw new ProtocolError("a second welcome");
     this.limits = welcome.limits;
     this.refused = null;
     this.tokenGeneration = 0;
@@ -209,8 +213,9 @@ export class Link {
     this.onlineSince = this.ports.clock.now();
     this.watchSilence();
     this.renewIn(welcome.token_ms);
-    this.change({ phase: "online" });
+    this.change({ phase: "online", transport: this.socket.transport });
     this.listener.welcome(welcome);
+    this.pump();
   }
 
   // --- frames -------------------------------------------------------------------------------------------------------
@@ -409,7 +414,7 @@ function longerThan(text: string, bytes: number): boolean {
   return new TextEncoder().encode(text).length > bytes;
 }
 
-/** The socket of a browser. */
+/** The WebSocket of a browser. */
 export function browserSocket(url: string, protocol: string): (listener: SocketListener) => Socket {
   return (listener) => {
     const socket = new WebSocket(url, protocol);
@@ -417,6 +422,10 @@ export function browserSocket(url: string, protocol: string): (listener: SocketL
     socket.onmessage = (event: MessageEvent<unknown>) =>
       listener.message(typeof event.data === "string" ? event.data : null);
     socket.onclose = (event) => listener.closed(event.code);
-    return socket;
+    return {
+      transport: "websocket",
+      send: (text) => socket.send(text),
+      close: () => socket.close(),
+    };
   };
 }

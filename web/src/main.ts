@@ -5,7 +5,9 @@ import { browserSocket } from "./link";
 import { OutboxDatabase } from "./outbox_database";
 import { SUBPROTOCOL } from "./protocol";
 import { Session } from "./session";
+import { Transports } from "./transport";
 import { ulids } from "./ulid";
+import { WebTransportSocket, browserSession } from "./webtransport_socket";
 
 const root = document.querySelector<HTMLElement>("#app");
 if (!root) throw new Error("the page has no #app");
@@ -14,8 +16,18 @@ if (isSecureContext) {
   const address = new URL("/v1/realtime", location.href);
   address.protocol = address.protocol === "https:" ? "wss:" : "ws:";
   const api = new Api();
+  const transports = new Transports({
+    address: () => api.webTransport(),
+    webTransport:
+      "WebTransport" in window
+        ? (place, listener) => new WebTransportSocket(browserSession(place), listener)
+        : null,
+    webSocket: browserSocket(address.href, SUBPROTOCOL),
+    clock: systemClock,
+  });
+  window.addEventListener("online", () => transports.forget());
   new App(root, new Session(api, localStorage, navigator.locks, systemClock), api, {
-    open: browserSocket(address.href, SUBPROTOCOL),
+    open: transports.open,
     clock: systemClock,
     random: Math.random,
     storage: OutboxDatabase.claim(indexedDB, navigator.locks, crypto.randomUUID()),

@@ -241,6 +241,8 @@ const profile = shape({
 
 const session = shape({ access_token: text, refresh_token: text, expires_in: integer, person: me });
 
+const transports = shape({ webtransport: nullable(shape({ url: text, hashes: list(text) })) });
+
 const problem = shape({ code: text, params: optional(object) });
 
 const head = shape({
@@ -283,6 +285,7 @@ export const read = {
   profile: (value: unknown): Profile => profile(value, "profile"),
   profiles: (value: unknown): readonly Profile[] => shape({ items: list(profile) })(value, "profiles").items,
   session: (value: unknown): SessionDocument => session(value, "session"),
+  transports: (value: unknown): Checked<typeof transports> => transports(value, "transports"),
   problem: (value: unknown): Checked<typeof problem> => problem(value, "problem"),
   head: (value: unknown): Head => head(value, "head"),
   watermarks: shape({ person: text, received: integer, read: integer }) as (

@@ -118,7 +118,7 @@ describe("connecting", () => {
     expect(open.sent).toEqual([{ op: "connect", id: 1, token: "t1", device: "web" }]);
     expect(told.phase).toBe("connecting");
     await open.say({ ...WELCOME, id: 1 });
-    expect(told.phase).toBe("online");
+    expect(told.statuses.at(-1)).toEqual({ phase: "online", transport: "websocket" });
     expect(told.welcomes).toMatchObject([{ link: "17", epoch: "9f3a" }]);
   });
 
@@ -183,6 +183,35 @@ describe("connecting", () => {
 });
 
 describe("commands", () => {
+  test("wait while the link is being made, and go out in their order", async () => {
+    link.start();
+    const early = link.request({ op: "command", name: "early", params: {} });
+    await settle();
+    const later = link.request({ op: "command", name: "later", params: {} });
+    const open = await opened();
+    expect(open.news().map(({ op }) => op)).toEqual(["connect"]);
+    told.onWelcome = () => void link.request({ op: "command", name: "on welcome", params: {} });
+    await open.say({ ...WELCOME, id: 1 });
+    const sent = open.news();
+    expect(sent.map(({ name }) => name)).toEqual(["early", "later", "on welcome"]);
+    await open.say({ op: "ok", id: sent[0]?.id, result: 1 });
+    await open.say({ op: "ok", id: sent[1]?.id, result: 2 });
+    expect([(await early).result, (await later).result]).toEqual([1, 2]);
+  });
+
+  test("are refused when the link could not be made, and while nobody makes one", async () => {
+    const stopped = link.request({ op: "command", name: "a", params: {} });
+    await expect(stopped).rejects.toBeInstanceOf(LinkLost);
+    link.start();
+    const early = link.request({ op: "command", name: "b", params: {} });
+    await settle();
+    await socket().drop();
+    await expect(early).rejects.toBeInstanceOf(LinkLost);
+    await expect(link.request({ op: "command", name: "c", params: {} })).rejects.toBeInstanceOf(LinkLost);
+    const open = await again();
+    expect(open.news().map(({ op }) => op)).toEqual(["connect"]);
+  });
+
   test("answers find their commands in any order", async () => {
     const open = await online();
     const one = link.request({ op: "command", name: "a", params: {} });

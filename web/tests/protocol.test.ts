@@ -163,6 +163,14 @@ describe("values", () => {
     expect(() => read.conversation({ ...conversation, kind: "broadcast" })).toThrow(ProtocolError);
   });
 
+  test("what a server says of transports may lack WebTransport", () => {
+    const websocket = { url: "/v1/realtime" };
+    const webtransport = { url: "https://127.0.0.1:8443/v1/realtime", hashes: ["AAEC"] };
+    expect(read.transports({ webtransport, websocket })).toEqual({ webtransport });
+    expect(read.transports({ webtransport: null, websocket })).toEqual({ webtransport: null });
+    expect(() => read.transports({ webtransport: { url: webtransport.url } })).toThrow(ProtocolError);
+  });
+
   test("a listing tells where it goes on", () => {
     expect(read.conversations({ items: [conversation], next: "abc" }).next).toBe("abc");
     expect(read.conversations({ items: [] }).next).toBeUndefined();

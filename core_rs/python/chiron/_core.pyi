@@ -382,7 +382,7 @@ class Hub:
     def feed(self, connection: int, size: int, now: float) -> list[_Event]:
         """The transport read `size` bytes into the receive buffer."""
     def feed_end(self, connection: int, now: float) -> list[_Event]:
-        """The transport saw FIN."""
+        """The transport, or the stream of a link, saw FIN."""
     def upgrade(
         self, connection: int, mode: Literal["message", "link"], trailing: bytes, max_message: int, now: float
     ) -> list[_Event]:
@@ -398,7 +398,7 @@ class Hub:
         """No more is queued: what waits is sent, then the close frame (upgraded connections), then close_notify.
 
         `flush` marks the last bytes. Lanes but control are dropped. `code` is 1000 when left out (RFC 6455 §7.4.1); it
-        is not used when a close frame is queued already.
+        is not used when a close frame is queued already, nor on a stream, whose owner says the code.
         """
     def pause(self, connection: int) -> bool:
         """The transport takes no more: nothing leaves the lanes until `resume`."""
@@ -408,21 +408,37 @@ class Hub:
     def queued(self, connection: int) -> int:
         """Bytes that wait in the lanes of a connection or link; 0 when it is gone."""
     def flush(self, limit: int, now: float) -> list[tuple[int, bytes, bool]]:
-        """What at most `limit` dirty connections may send now: (connection, bytes, last), each connection once.
+        """What at most `limit` dirty connections and links may send now: (its id, bytes, last), each once.
 
-        `last`: nothing follows; half-close after writing it. `dirty` tells whether to call again.
+        `last`: nothing follows; half-close after writing it. `dirty` tells whether to call again. The bytes of a link
+        on a stream are whole records, more than `write_bytes` only where one record alone is longer.
         """
+    def take_datagrams(self) -> list[tuple[int, bytes]]:
+        """Events that the last `flush` made datagrams of, in order: (link, one frame). The next `flush` drops them."""
     @property
     def dirty(self) -> bool:
         """Whether `flush` has something to do for a connection that is not paused."""
 
     # Links (realtime). A link over TCP has its connection's id.
-    def open_link(self, now: float) -> int:
-        """A pull link without a transport (QUIC streams, tests): `feed_link` and `take` carry its bytes."""
+    def open_link(self, now: float, *, datagram: int = 0) -> int:
+        """A link on a stream (QUIC), whose bytes are records of at most 64 KiB, each behind its length as a QUIC
+        variable-length integer (RFC 9000 §16): `feed_link` takes them in any pieces, and `flush` gives whole ones.
+
+        `datagram` is what `set_datagram` says.
+        """
+    def set_datagram(self, link: int, size: int) -> bool:
+        """Ephemeral events of at most `size` bytes leave as datagrams from now on; 0: none does.
+
+        They count towards `write_bytes`, and wait while the link is paused, so that newer ones can replace them.
+        """
     def feed_link(self, link: int, data: bytes, now: float) -> list[_Event]:
-        """Bytes of a pull link: records, each with its length as a QUIC variable-length integer (RFC 9000 §16)."""
-    def take(self, link: int, maximum: int) -> bytes:
-        """Whole records of a pull link, at most `maximum` bytes unless the first alone is longer."""
+        """Bytes of a link that did not come through the receive buffer: of its stream or, where a connection was made
+        by `open` and `upgrade` (RFC 9220), WebSocket frames."""
+    def feed_datagram(self, link: int, data: bytes, now: float) -> list[_Event]:
+        """One message that came as a datagram beside the stream of a link. Before `bind` it is ignored: it overtook.
+
+        Only `Pong` and `Watermark` travel so; any other frame is `Malformed` (`protocol`).
+        """
     def bind(self, link: int, person: str, now: float, *, rate: float, burst: float) -> list[_Event]:
         """The link speaks for `person` from now on; events of what arrived behind `connect`.
 

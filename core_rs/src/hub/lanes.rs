@@ -3,6 +3,7 @@
 //! Order of leaving: the rest of a frame that was begun, control with the pongs, durable, ephemeral. Within a lane it is
 //! the order of arrival. A frame that was begun must be completed, whatever happens to its lane: half of it is on the
 //! wire.
+use super::records;
 use std::{collections::VecDeque, sync::Arc};
 
 /// One frame with its framing, shared by all who are sent it.
@@ -302,15 +303,28 @@ impl Lanes {
         }
     }
 
-    /// Moves whole frames to `out`: at most `maximum` bytes, unless the first alone is longer.
-    pub(super) fn take_whole(&mut self, out: &mut Vec<u8>, maximum: usize) {
-        let mut left = maximum;
-        while let Some(length) = self.front().map(|frame| frame.len()) {
-            if length > left && !out.is_empty() {
+    /// Moves whole records to `out`: at most `budget` bytes, unless the first alone is longer.
+    ///
+    /// Events whose body has at most `datagram` bytes go to `datagrams` instead, within the same budget.
+    pub(super) fn gather_records(
+        &mut self,
+        out: &mut Vec<u8>,
+        budget: usize,
+        datagram: usize,
+        mut datagrams: impl FnMut(Encoded),
+    ) {
+        let mut left = budget;
+        while let Some(length) = self.front().map(|record| record.len()) {
+            if length > left && left < budget {
                 return;
             }
-            let Some(frame) = self.pop() else { return };
-            out.extend_from_slice(&frame);
+            let is_event = self.control.frames.is_empty() && self.durable.frames.is_empty();
+            let Some(record) = self.pop() else { return };
+            if is_event && records::body(&record).len() <= datagram {
+                datagrams(record);
+            } else {
+                out.extend_from_slice(&record);
+            }
             left = left.saturating_sub(length);
         }
     }
@@ -388,21 +402,38 @@ mod tests {
         assert_eq!(gathered(&mut lanes, 8), "seven77");
     }
 
+    /// What leaves on the stream, and what as datagrams.
+    fn gathered_records(lanes: &mut Lanes, budget: usize, datagram: usize) -> (String, Vec<String>) {
+        let (mut out, mut datagrams) = (Vec::new(), Vec::new());
+        lanes.gather_records(&mut out, budget, datagram, |record| datagrams.push(record.to_vec()));
+        let text = |bytes| String::from_utf8(bytes).expect("records of the test are text");
+        (text(out), datagrams.into_iter().map(text).collect())
+    }
+
     #[test]
-    fn whole_frames_are_taken_up_to_the_maximum() {
+    fn whole_records_leave_within_the_budget_and_a_longer_one_alone() {
         let mut lanes = Lanes::default();
-        for text in ["first", "2nd", "3rd"] {
+        for text in ["\x05first", "\x032nd", "\x033rd", "\x034th"] {
             lanes.push_control(frame(text), 100);
         }
-        let mut out = Vec::new();
-        lanes.take_whole(&mut out, 1);
-        assert_eq!(out, b"first");
-        out.clear();
-        lanes.take_whole(&mut out, 5);
-        assert_eq!(out, b"2nd");
-        out.clear();
-        lanes.take_whole(&mut out, 100);
-        assert_eq!(out, b"3rd");
+        assert_eq!(gathered_records(&mut lanes, 1, 100), ("\x05first".into(), vec![]));
+        assert_eq!(gathered_records(&mut lanes, 7, 100), ("\x032nd".into(), vec![]));
+        assert_eq!(gathered_records(&mut lanes, 8, 100), ("\x033rd\x034th".into(), vec![]));
+        assert!(lanes.is_empty());
+    }
+
+    #[test]
+    fn events_that_fit_a_datagram_leave_as_one_behind_the_records() {
+        let mut lanes = Lanes::default();
+        for (key, text) in [("a", "\x03one"), ("b", "\x05three"), ("c", "\x03two")] {
+            lanes.push_ephemeral(1, &Key::new(key), frame(text), 100);
+        }
+        lanes.push_durable(1, frame("\x01d"), 100);
+        assert_eq!(gathered_records(&mut lanes, 6, 3), ("\x01d".into(), vec!["\x03one".into()]));
+        assert_eq!(gathered_records(&mut lanes, 100, 3), ("\x05three".into(), vec!["\x03two".into()]));
+        assert_eq!(lanes.left(), 4);
+        lanes.push_ephemeral(1, &Key::new("a"), frame("\x03one"), 100);
+        assert_eq!(gathered_records(&mut lanes, 100, 0), ("\x03one".into(), vec![]));
     }
 
     #[test]

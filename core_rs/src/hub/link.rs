@@ -118,6 +118,26 @@ impl Link {
         Ok(())
     }
 
+    /// Reads one datagram, which holds one message. It may have overtaken `connect`, and then it is ignored.
+    ///
+    /// What needs its place in the order of a stream, or an answer that may not be missing, has none here.
+    pub(super) fn datagram(&mut self, data: &[u8], reading: &mut Reading<'_>) -> Result<(), Breach> {
+        if self.stage != Stage::Bound {
+            return Ok(());
+        }
+        let frames = wire::parse(data)?.into_iter().map(|frame| match frame {
+            ClientFrame::Pong | ClientFrame::Watermark { .. } | ClientFrame::Malformed { .. } => frame,
+            _ => ClientFrame::Malformed {
+                id: frame.id(),
+                code: "protocol",
+                field: "op".to_owned(),
+                reason: "this travels on the stream, not as a datagram".to_owned(),
+            },
+        });
+        reading.events.extend(frames.map(Event::Frame));
+        Ok(())
+    }
+
     /// Asks the person's limit about publishes and commands; the rest is bounded by commands in flight.
     fn admit(&self, mut frame: ClientFrame, reading: &mut Reading<'_>) -> ClientFrame {
         match &mut frame {

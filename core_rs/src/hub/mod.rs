@@ -25,7 +25,7 @@ pub use channels::Gap;
 pub use event::{Breach, Event, Layer};
 pub use lanes::Queued;
 pub use peer::Reading;
-pub use transports::{Departure, Upgrade};
+pub use transports::{Datagram, Departure, Upgrade};
 
 use crate::wire::Frame;
 use channels::Channels;
@@ -34,7 +34,7 @@ use peer::{Carrier, Mode, Peer};
 use peers::Peers;
 use std::{collections::HashMap, sync::Arc};
 
-/// Most bytes of one record of a pull link (docs/protocol.md).
+/// Most bytes of one record of a link on a stream (docs/protocol.md).
 const MAX_RECORD: usize = 64 * 1024;
 
 /// Bounds, in bytes: of the three lanes of each link, and of what one flush gives for one connection (before TLS).
@@ -83,29 +83,36 @@ impl Hub {
         }
     }
 
-    /// A link without a transport: `feed_link` and `take` carry its bytes. `None` when no id is left.
-    pub fn open_link(&mut self) -> Option<u64> {
-        let id = self.peers.insert(Peer::pull(Link::new(MAX_RECORD)))?;
+    /// A link on a stream: records, each behind its length (RFC 9000 §16), that `feed_link` and `flush` carry. Events of
+    /// at most `datagram` bytes leave as datagrams. `None` when no id is left.
+    pub fn open_link(&mut self, datagram: usize) -> Option<u64> {
+        let id = self.peers.insert(Peer::stream(Link::new(MAX_RECORD), datagram))?;
         self.links += 1;
         Some(id)
     }
 
-    /// Bytes of a pull link: records, each behind its length (RFC 9000 §16).
+    /// Bytes of a link: of its stream, or of its connection where they came otherwise than through a transport.
     pub fn feed_link(&mut self, link: u64, data: &[u8], reading: &mut Reading<'_>) {
         self.peers.change(link, |peer, _| {
-            if matches!(peer.carrier, Carrier::Pull(_)) {
+            if peer.link.is_some() {
                 peer.receive(data, reading);
             }
         });
     }
 
-    /// Appends whole records of a pull link to the empty `out`: at most `maximum` bytes unless the first is longer.
-    pub fn take(&mut self, link: u64, maximum: usize, out: &mut Vec<u8>) {
-        self.peers.change(link, |peer, _| {
-            if matches!(peer.carrier, Carrier::Pull(_)) {
-                peer.lanes.take_whole(out, maximum);
-            }
+    /// A datagram that came beside the stream of a link. Before `bind` it is ignored.
+    pub fn feed_datagram(&mut self, link: u64, data: &[u8], reading: &mut Reading<'_>) {
+        self.peers.change(link, |peer, _| peer.receive_datagram(data, reading));
+    }
+
+    /// Events of at most `size` bytes leave as datagrams from now on; with 0, none does.
+    pub fn set_datagram(&mut self, link: u64, size: usize) -> bool {
+        let set = self.peers.change(link, |peer, _| {
+            let Carrier::Stream { datagram, .. } = &mut peer.carrier else { return false };
+            *datagram = size;
+            true
         });
+        set == Some(true)
     }
 
     /// The link speaks for `person` from now on, for good; reads what arrived behind `connect`.

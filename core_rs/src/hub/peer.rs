@@ -10,7 +10,7 @@
 //! messages are not, because nobody could be answered.
 use super::{
     event::{Breach, Event, Layer},
-    lanes::Lanes,
+    lanes::{Encoded, Lanes},
     link::{Link, Stage},
     records::Records,
 };
@@ -25,8 +25,9 @@ use crate::{
 pub(super) enum Carrier {
     /// A byte stream that the edge owns.
     Transport { tls: Option<Box<tls::Session>>, mode: Mode },
-    /// Bytes are handed over and taken, as records.
-    Pull(Records),
+    /// A stream of somebody else's connection, whose bytes are records. Events whose body has at most `datagram` bytes
+    /// leave beside it.
+    Stream { records: Records, datagram: usize },
 }
 
 /// What a transport's plaintext is.
@@ -78,8 +79,8 @@ impl Peer {
         Self::new(Carrier::Transport { tls, mode: Mode::Http }, None)
     }
 
-    pub(super) fn pull(link: Link) -> Self {
-        Self::new(Carrier::Pull(Records::default()), Some(Box::new(link)))
+    pub(super) fn stream(link: Link, datagram: usize) -> Self {
+        Self::new(Carrier::Stream { records: Records::default(), datagram }, Some(Box::new(link)))
     }
 
     fn new(carrier: Carrier, link: Option<Box<Link>>) -> Self {
@@ -101,7 +102,7 @@ impl Peer {
     pub(super) fn framing(&self) -> Framing {
         match self.carrier {
             Carrier::Transport { .. } => Framing::WebSocket,
-            Carrier::Pull(_) => Framing::Record,
+            Carrier::Stream { .. } => Framing::Record,
         }
     }
 
@@ -111,13 +112,14 @@ impl Peer {
 
     /// Whether `flush` would give something, were the peer not paused.
     pub(super) fn has_output(&self) -> bool {
-        let Carrier::Transport { tls, .. } = &self.carrier else { return false };
         match self.output {
             Output::Finished => false,
             Output::Finishing => true,
-            Output::Open | Output::Closing => match tls {
-                Some(session) => session.wants_write() || (session.is_secured() && !self.lanes.is_empty()),
-                None => !self.lanes.is_empty(),
+            Output::Open | Output::Closing => match &self.carrier {
+                Carrier::Transport { tls: Some(session), .. } => {
+                    session.wants_write() || (session.is_secured() && !self.lanes.is_empty())
+                }
+                Carrier::Transport { tls: None, .. } | Carrier::Stream { .. } => !self.lanes.is_empty(),
             },
         }
     }
@@ -147,6 +149,15 @@ impl Peer {
             // Only the alert can still leave, and the session holds that one itself.
             self.lanes = Lanes::default();
             self.break_off(failure.into(), reading);
+        }
+    }
+
+    /// A datagram that belongs to the stream.
+    pub(super) fn receive_datagram(&mut self, data: &[u8], reading: &mut Reading<'_>) {
+        let open = self.input == Input::Reading && self.is_open() && matches!(self.carrier, Carrier::Stream { .. });
+        let Some(link) = self.link.as_mut().filter(|_| open) else { return };
+        if let Err(breach) = link.datagram(data, reading) {
+            self.break_off(breach, reading);
         }
     }
 
@@ -211,7 +222,7 @@ impl Peer {
         match &mut self.carrier {
             Carrier::Transport { mode: Mode::Http, .. } => Ok(None),
             Carrier::Transport { mode: Mode::Message(parser) | Mode::Link(parser), .. } => Ok(parser.next(bytes)?),
-            Carrier::Pull(records) => {
+            Carrier::Stream { records, .. } => {
                 let maximum = self.link.as_ref().map_or(0, |link| link.max_message());
                 match records.next(bytes, maximum) {
                     Ok(record) => Ok(record.map(|data| websocket::Event::Message { data, text: true })),
@@ -234,7 +245,7 @@ impl Peer {
 
     // ------------------------------------------------------------------------------------------------------- writing
 
-    /// Queues the close frame, if none was, and takes nothing behind it. Pull links have no close frame.
+    /// Queues the close frame, if none was, and takes nothing behind it. A stream has none: whoever owns it says the code.
     fn close_websocket(&mut self, code: u16, reason: &str) {
         if self.is_open() && self.is_websocket() {
             let mut frame = Vec::new();
@@ -251,26 +262,32 @@ impl Peer {
         self.lanes.drop_deliveries();
     }
 
-    /// What waits in the control lane leaves, then the close frame of an upgraded connection, then close_notify.
+    /// What waits in the control lane leaves, then the close frame of an upgraded connection, then close_notify of TLS.
     pub(super) fn finish(&mut self, code: u16, reason: &str) {
         if matches!(self.output, Output::Finishing | Output::Finished) {
             return;
         }
         self.close_websocket(code, reason);
-        let Carrier::Transport { tls, .. } = &self.carrier else { return };
-        if tls.as_ref().is_some_and(|session| !session.is_secured()) {
+        if matches!(&self.carrier, Carrier::Transport { tls: Some(session), .. } if !session.is_secured()) {
             // Nothing can be encrypted, now or ever.
             self.lanes = Lanes::default();
         }
         self.end_output(Output::Finishing);
     }
 
-    /// Appends to `out` what may leave now, `budget` bytes of plaintext at most; whether those were the last bytes.
-    pub(super) fn emit(&mut self, out: &mut Vec<u8>, plaintext: &mut Vec<u8>, budget: usize) -> bool {
-        let Carrier::Transport { tls, .. } = &mut self.carrier else { return false };
-        match tls {
-            None => self.lanes.gather(out, budget),
-            Some(session) => {
+    /// Appends to `out` what may leave now, `budget` bytes of plaintext at most (a record that is longer leaves alone),
+    /// and gives `datagrams` the records that leave beside it; whether those were the last bytes.
+    pub(super) fn emit(
+        &mut self,
+        out: &mut Vec<u8>,
+        plaintext: &mut Vec<u8>,
+        budget: usize,
+        datagrams: impl FnMut(Encoded),
+    ) -> bool {
+        match &mut self.carrier {
+            Carrier::Stream { datagram, .. } => self.lanes.gather_records(out, budget, *datagram, datagrams),
+            Carrier::Transport { tls: None, .. } => self.lanes.gather(out, budget),
+            Carrier::Transport { tls: Some(session), .. } => {
                 session.take_output(out);
                 if session.is_secured() {
                     plaintext.clear();
@@ -284,7 +301,7 @@ impl Peer {
         }
         self.output = Output::Finished;
         // Behind a fatal alert there is no close_notify (RFC 8446 §6.2); the session knows.
-        if let Some(session) = tls {
+        if let Carrier::Transport { tls: Some(session), .. } = &mut self.carrier {
             session.close(out);
         }
         true

@@ -1,5 +1,11 @@
-//! Records of a pull link: each a length as a QUIC variable-length integer (RFC 9000 §16), then that many bytes.
+//! Records of a link on a stream: each a length as a QUIC variable-length integer (RFC 9000 §16), then that many bytes.
 use std::mem;
+
+/// A whole record without its length.
+pub(super) fn body(record: &[u8]) -> &[u8] {
+    let prefix = record.first().map_or(0, |first| 1 << (first >> 6));
+    record.get(prefix..).unwrap_or_default()
+}
 
 /// Reads records, whatever the pieces. Owns no heap memory between records.
 #[derive(Default)]

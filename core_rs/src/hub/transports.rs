@@ -4,6 +4,7 @@ use super::{
     lanes::Encoded,
     link::{Link, MAX_CONNECT},
     peer::{Carrier, Mode, Peer, Reading},
+    records,
 };
 use crate::{
     tls::{self, TlsError},
@@ -19,13 +20,27 @@ pub enum Upgrade {
     Link,
 }
 
-/// Bytes that leave on one connection: those of `out` from the end of the departure before to `end`.
+/// Bytes that leave on one connection or stream: those of `out` from the end of the departure before to `end`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Departure {
     pub connection: u64,
     pub end: usize,
     /// Nothing follows: half-close behind them.
     pub last: bool,
+}
+
+/// An event that leaves beside the stream of its link.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Datagram {
+    pub link: u64,
+    record: Encoded,
+}
+
+impl Datagram {
+    /// The frame, without the length that records have on a stream.
+    pub fn payload(&self) -> &[u8] {
+        records::body(&self.record)
+    }
 }
 
 impl Hub {
@@ -42,9 +57,9 @@ impl Hub {
         self.change_transport(connection, |peer| peer.receive(bytes, reading));
     }
 
-    /// The transport saw FIN.
-    pub fn feed_end(&mut self, connection: u64, reading: &mut Reading<'_>) {
-        self.change_transport(connection, |peer| peer.receive_end(reading));
+    /// The transport, or the stream of a link, saw FIN.
+    pub fn feed_end(&mut self, id: u64, reading: &mut Reading<'_>) {
+        self.peers.change(id, |peer, _| peer.receive_end(reading));
     }
 
     /// From here on the bytes are WebSocket frames; `trailing` came behind the HTTP request.
@@ -131,16 +146,25 @@ impl Hub {
         self.peers.ready()
     }
 
-    /// Appends to `out` what at most `limit` connections may send now, in turn, each once.
+    /// Appends to `out` what at most `limit` connections and links may send now, in turn, each once.
     ///
     /// One that has more to send stands behind those that wait, so that a busy one cannot keep others from their turn.
-    pub fn flush(&mut self, limit: usize, out: &mut Vec<u8>, departures: &mut Vec<Departure>) {
+    /// A link whose events all leave as datagrams has no departure.
+    pub fn flush(
+        &mut self,
+        limit: usize,
+        out: &mut Vec<u8>,
+        departures: &mut Vec<Departure>,
+        datagrams: &mut Vec<Datagram>,
+    ) {
         let Self { peers, plaintext, .. } = self;
         let mut looks = peers.scheduled();
         for _ in 0..limit {
             let Some(connection) = peers.next_ready(&mut looks) else { break };
             let start = out.len();
-            let last = peers.change(connection, |peer, settings| peer.emit(out, plaintext, settings.write_bytes));
+            let beside = |record| datagrams.push(Datagram { link: connection, record });
+            let last =
+                peers.change(connection, |peer, settings| peer.emit(out, plaintext, settings.write_bytes, beside));
             let last = last == Some(true);
             if last || out.len() > start {
                 departures.push(Departure { connection, end: out.len(), last });

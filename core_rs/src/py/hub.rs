@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     error::Error,
-    hub::{Departure, Event, Hub, Reading, Settings, Upgrade},
+    hub::{Datagram, Departure, Event, Hub, Reading, Settings, Upgrade},
     websocket::code,
 };
 use pyo3::{
@@ -86,6 +86,8 @@ pub(crate) struct PyHub {
     /// What flush sends, joined.
     out: Vec<u8>,
     departures: Vec<Departure>,
+    /// Of the last flush, until they are taken.
+    datagrams: Vec<Datagram>,
     /// A call is under way; still set when the next one begins, it panicked.
     entered: bool,
 }
@@ -155,6 +157,7 @@ impl PyHub {
             receive_buffer: PyBuffer::get(receive_buffer)?,
             out: Vec::new(),
             departures: Vec::new(),
+            datagrams: Vec::new(),
             entered: false,
         })
     }
@@ -230,14 +233,15 @@ impl PyHub {
     #[expect(unused_variables, reason = "every call that may depend on time is told it")]
     fn flush<'py>(&mut self, py: Python<'py>, limit: usize, now: f64) -> PyResult<Bound<'py, PyList>> {
         self.enter(|this| {
-            let Self { hub, out, departures, .. } = this;
+            let Self { hub, out, departures, datagrams, .. } = this;
             out.clear();
             out.shrink_to(KEPT_CAPACITY);
             departures.clear();
+            datagrams.clear();
             if limit.min(hub.ready()) > DETACHED_FLUSH {
-                py.detach(|| hub.flush(limit, out, departures));
+                py.detach(|| hub.flush(limit, out, departures, datagrams));
             } else {
-                hub.flush(limit, out, departures);
+                hub.flush(limit, out, departures, datagrams);
             }
         })?;
         let list = PyList::empty(py);
@@ -250,24 +254,41 @@ impl PyHub {
         Ok(list)
     }
 
+    fn take_datagrams<'py>(&mut self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+        let list = PyList::empty(py);
+        for datagram in self.datagrams.drain(..) {
+            list.append((datagram.link, PyBytes::new(py, datagram.payload())))?;
+        }
+        Ok(list)
+    }
+
     #[getter]
     fn dirty(&mut self) -> Result<bool, Error> {
         self.with(|hub| hub.is_dirty())
     }
 
     #[expect(unused_variables, reason = "every call that may depend on time is told it")]
-    fn open_link(&mut self, now: f64) -> Result<u64, Error> {
-        self.with(Hub::open_link)?.ok_or(Error::NoIds)
+    #[pyo3(signature = (now, *, datagram=0))]
+    fn open_link(&mut self, now: f64, datagram: usize) -> Result<u64, Error> {
+        self.with(|hub| hub.open_link(datagram))?.ok_or(Error::NoIds)
     }
 
     fn feed_link<'py>(&mut self, py: Python<'py>, link: u64, data: &[u8], now: f64) -> PyResult<Bound<'py, PyList>> {
         self.read(py, now, |hub, _, reading| hub.feed_link(link, data, reading))
     }
 
-    fn take<'py>(&mut self, py: Python<'py>, link: u64, maximum: usize) -> PyResult<Bound<'py, PyBytes>> {
-        let mut out = Vec::new();
-        self.with(|hub| hub.take(link, maximum, &mut out))?;
-        Ok(PyBytes::new(py, &out))
+    fn feed_datagram<'py>(
+        &mut self,
+        py: Python<'py>,
+        link: u64,
+        data: &[u8],
+        now: f64,
+    ) -> PyResult<Bound<'py, PyList>> {
+        self.read(py, now, |hub, _, reading| hub.feed_datagram(link, data, reading))
+    }
+
+    fn set_datagram(&mut self, link: u64, size: usize) -> Result<bool, Error> {
+        self.with(|hub| hub.set_datagram(link, size))
     }
 
     #[pyo3(signature = (link, person, now, *, rate, burst))]

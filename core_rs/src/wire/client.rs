@@ -85,6 +85,24 @@ pub enum ClientFrame {
     },
 }
 
+impl ClientFrame {
+    /// What its answer is known by.
+    pub fn id(&self) -> Option<u64> {
+        match self {
+            Self::Connect { id, .. }
+            | Self::Attach { id, .. }
+            | Self::Detach { id, .. }
+            | Self::Publish { id, .. }
+            | Self::Watermark { id, .. }
+            | Self::Sync { id, .. }
+            | Self::Refresh { id, .. }
+            | Self::Command { id, .. } => Some(*id),
+            Self::Pong => None,
+            Self::Malformed { id, .. } => *id,
+        }
+    }
+}
+
 /// The whole message cannot be used; `code` is the close code of RFC 6455 §7.4.1.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Violation {

@@ -2,7 +2,13 @@
 
 import { html, nothing, type TemplateResult } from "lit-html";
 
-import type { LinkStatus } from "../link";
+import type { LinkStatus, Transport } from "../link";
+
+/** What carries the link: a name, and what it means. */
+const TRANSPORTS: Readonly<Record<Transport, readonly [string, string]>> = {
+  webtransport: ["WebTransport", "Connected over WebTransport (HTTP/3)"],
+  websocket: ["WebSocket", "Connected over WebSocket (TCP)"],
+};
 
 export function connection(status: LinkStatus, now: number, networkUp: boolean, retry: () => void): TemplateResult {
   const { tone, text, detail } = describe(status, now, networkUp);
@@ -11,9 +17,14 @@ export function connection(status: LinkStatus, now: number, networkUp: boolean, 
     <div class="connection" data-testid="connection" data-phase=${status.phase}>
       <span class="dot ${tone}" aria-hidden="true"></span>
       <span role="status">${text}</span>${detail === "" ? nothing : html`<span aria-hidden="true">${detail}</span>`}
-      ${canRetry ? html`<button class="link" type="button" @click=${retry}>Try now</button>` : nothing}
+      ${status.phase === "online" ? carrier(status.transport) : nothing} ${canRetry ? html`<button class="link" type="button" @click=${retry}>Try now</button>` : nothing}
     </div>
   `;
+}
+
+function carrier(transport: Transport): TemplateResult {
+  const [name, meaning] = TRANSPORTS[transport];
+  return html`<span class="transport" title=${meaning} data-testid="transport" data-transport=${transport}>${name}</span>`;
 }
 
 function describe(status: LinkStatus, now: number, networkUp: boolean): { tone: string; text: string; detail: string } {

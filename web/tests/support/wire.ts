@@ -5,6 +5,7 @@ export type Json = Record<string, unknown> & { readonly op: string };
 
 /** One socket as the test's server sees it. */
 export class TestSocket implements Socket {
+  readonly transport = "websocket";
   readonly sent: Json[] = [];
   closed = false;
   private taken = 0;

@@ -1,4 +1,4 @@
-//! The other end: a client of HTTP, WebSocket and, if wanted, TLS, without I/O.
+//! The other end, without I/O: a client of HTTP, WebSocket and, if wanted, TLS, or one whose link is on a stream.
 use crate::tls::Settings;
 use rustls::{ClientConfig, ClientConnection, RootCertStore, pki_types::ServerName};
 use serde_json::Value;
@@ -31,6 +31,8 @@ pub(super) enum Received {
 
 pub(super) struct Client {
     tls: Option<Box<ClientConnection>>,
+    /// Its bytes are records.
+    pub(super) streamed: bool,
     /// Plaintext that is not read yet.
     inbox: Vec<u8>,
     /// The head of the HTTP response was read.
@@ -46,12 +48,21 @@ impl Client {
             let name = ServerName::try_from("localhost").expect("a name");
             Box::new(ClientConnection::new(certified().1.clone(), name).expect("the configuration is usable"))
         });
-        Self { tls, inbox: Vec::new(), upgraded: false, received: Vec::new(), notified: false }
+        Self { tls, streamed: false, inbox: Vec::new(), upgraded: false, received: Vec::new(), notified: false }
+    }
+
+    pub(super) fn streamed() -> Self {
+        Self { streamed: true, ..Self::upgraded() }
     }
 
     /// A plain client behind the response that upgraded it.
     pub(super) fn upgraded() -> Self {
         Self { upgraded: true, ..Self::new(false) }
+    }
+
+    /// A message in the framing of the link.
+    pub(super) fn message(&self, text: &str) -> Vec<u8> {
+        if self.streamed { record(text) } else { masked(1, text.as_bytes()) }
     }
 
     /// Bytes that say `plaintext`, behind what the handshake has to say. Before it is complete, rustls keeps plaintext.
@@ -105,7 +116,8 @@ impl Client {
             self.inbox.drain(..end + 4);
             self.upgraded = true;
         }
-        while let Some((opcode, payload, size)) = server_frame(&self.inbox) {
+        let next = if self.streamed { server_record } else { server_frame };
+        while let Some((opcode, payload, size)) = next(&self.inbox) {
             assert!(!self.is_closed(), "a frame behind the close frame");
             self.received.push(match opcode {
                 1 => Received::Frame(serde_json::from_slice(&payload).expect("frames are JSON")),
@@ -116,6 +128,11 @@ impl Client {
             });
             self.inbox.drain(..size);
         }
+    }
+
+    /// Whether nothing waits for the rest of its frame or record.
+    pub(super) fn is_read_up(&self) -> bool {
+        self.inbox.is_empty()
     }
 
     pub(super) fn is_closed(&self) -> bool {
@@ -150,6 +167,19 @@ fn server_frame(bytes: &[u8]) -> Option<(u8, Vec<u8>, usize)> {
     };
     let payload = bytes.get(header..header + length)?.to_vec();
     Some((first & 0x0F, payload, header + length))
+}
+
+/// The first record of the server, as a text frame: opcode, payload, size of it all.
+fn server_record(bytes: &[u8]) -> Option<(u8, Vec<u8>, usize)> {
+    let header = 1 << (bytes.first()? >> 6);
+    let octets = bytes.get(..header)?.iter().fold(0, |sum, &byte| sum << 8 | usize::from(byte));
+    let length = octets & !(0b11 << (8 * header - 2));
+    Some((1, bytes.get(header..header + length)?.to_vec(), header + length))
+}
+
+/// A record of a client.
+pub(super) fn record(message: &str) -> Vec<u8> {
+    [&(message.len() as u16 | 0x4000).to_be_bytes()[..], message.as_bytes()].concat()
 }
 
 /// A masked frame of a client.

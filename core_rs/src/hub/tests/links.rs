@@ -3,6 +3,7 @@ use crate::{
     hub::{Layer, Stats},
     wire::ClientFrame,
 };
+use client::record;
 
 /// What the frames are, in short.
 fn names(events: &[Event]) -> Vec<String> {
@@ -168,16 +169,17 @@ fn a_link_that_is_gone_is_not_reported_as_overflown() {
     assert_eq!(bench.hub.stats(), Default::default());
 }
 
-// ------------------------------------------------------------------------------------------------------- pull links
+// ------------------------------------------------------------------------------------------------ links on streams
 
-fn record(message: &str) -> Vec<u8> {
-    [&(message.len() as u16 | 0x4000).to_be_bytes()[..], message.as_bytes()].concat()
+/// An answer as the server frames it.
+fn answered(id: u64) -> Vec<u8> {
+    [&[18], format!(r#"{{"op":"ok","id":{id}}}"#).as_bytes()].concat()
 }
 
 #[test]
-fn a_pull_link_reads_and_gives_whole_records() {
+fn a_link_on_a_stream_reads_records_in_any_pieces() {
     let mut bench = Bench::new();
-    let id = bench.hub.open_link().expect("there are ids");
+    let id = bench.hub.open_link(0).expect("there are ids");
     let stream = [record(CONNECT), record(&publish(2, 1, 1))].concat();
     let mut events = Vec::new();
     for byte in stream {
@@ -185,56 +187,170 @@ fn a_pull_link_reads_and_gives_whole_records() {
     }
     assert_eq!(names(&events), ["connect 1"]);
     assert_eq!(names(&bench.bind(id, "p")), ["publish 2 0"]);
+    assert!(matches!(bench.feed_end(id)[..], [Event::Ended { clean: true }]));
+}
+
+#[test]
+fn whole_records_leave_by_flush_within_its_share_and_a_longer_one_alone() {
+    let mut bench = Bench::new();
+    let (id, other) = (bench.streamed("p", 0), bench.streamed("q", 0));
+    let page = Frame::page(2, "conv:1", 1, &[sized(1, 1, 2_000)], false, 1, 0, "e").expect("deliveries");
     bench.hub.send_frame(id, &ok(1));
-    bench.hub.send_frame(id, &ok(2));
-    assert!(!bench.hub.is_dirty(), "flush is for transports");
-    let mut out = Vec::new();
-    bench.hub.take(id, 1, &mut out);
-    assert_eq!(out, [&[18], &br#"{"op":"ok","id":1}"#[..]].concat());
-    out.clear();
-    bench.hub.take(id, 1_000, &mut out);
-    assert_eq!(out, [&[18], &br#"{"op":"ok","id":2}"#[..]].concat());
+    bench.hub.send_frame(id, &page);
+    bench.hub.send_frame(id, &ok(3));
+    bench.hub.send_frame(other, &ok(4));
+    assert!(bench.hub.is_dirty());
+    assert_eq!(bench.flush(), [(id, answered(1), false), (other, answered(4), false)]);
+    let flushed = bench.flush();
+    assert!(matches!(&flushed[..], [(link, bytes, false)] if *link == id && bytes[2..] == *page.payload()));
+    assert_eq!(bench.flush(), [(id, answered(3), false)]);
+    assert!(!bench.hub.is_dirty());
     assert_eq!(bench.hub.queued(id), 0);
 }
 
 #[test]
-fn a_pull_link_shares_frames_with_links_over_websocket() {
+fn nothing_of_a_link_on_a_stream_leaves_while_it_is_paused() {
     let mut bench = Bench::new();
-    let (pull, link) = (bench.pull("p"), bench.bound("q"));
-    for id in [pull, link] {
+    let id = bench.streamed("p", 1_000);
+    bench.hub.attach(id, 1, 1, 0);
+    assert!(bench.hub.pause(id));
+    bench.hub.send_frame(id, &ok(1));
+    assert_eq!(bench.hub.publish_event(1, "k", &event(1, "old"), 0), 1);
+    assert!(!bench.hub.is_dirty());
+    assert_eq!(bench.flush_beside(9), (vec![], vec![]));
+    assert_eq!(bench.hub.publish_event(1, "k", &event(1, "new"), 0), 1);
+    assert!(bench.hub.resume(id));
+    let beside = vec![(id, event(1, "new").payload().to_vec())];
+    assert_eq!(bench.flush_beside(9), (vec![(id, answered(1), false)], beside));
+}
+
+#[test]
+fn links_on_streams_share_frames_with_links_over_websocket() {
+    let mut bench = Bench::new();
+    let (streamed, link) = (bench.streamed("p", 0), bench.bound("q"));
+    for id in [streamed, link] {
         assert!(bench.hub.attach(id, 1, 1, 0));
         assert_eq!(bench.hub.go_live(id, 1, 1), None);
     }
     let frame = delivery(1, 1);
     assert_eq!(bench.hub.publish(1, &frame, 1, 0), 2);
-    let mut out = Vec::new();
-    bench.hub.take(pull, 1_000, &mut out);
-    assert_eq!(out[2..], *frame.payload());
-    assert_eq!(bench.hear(link).offsets(1), [1]);
+    let mut sent = bench.drain_all();
+    assert_eq!(sent[&streamed][2..], *frame.payload());
+    let mut client = Client::upgraded();
+    client.hear(&sent.remove(&link).expect("it was sent the frame"));
+    assert_eq!(client.offsets(1), [1]);
 }
 
 #[test]
-fn a_record_over_64_kib_breaks_a_pull_link() {
+fn only_events_that_fit_leave_as_datagrams() {
     let mut bench = Bench::new();
-    let id = bench.pull("p");
+    let (small, large) = (event(1, "small"), event(1, &"l".repeat(200)));
+    let id = bench.streamed("p", small.payload().len());
+    bench.hub.attach(id, 1, 1, 0);
+    bench.hub.go_live(id, 1, 1);
+    let mut tell = |bench: &mut Bench| {
+        bench.hub.publish_event(1, "small", &small, 0);
+        bench.hub.publish_event(1, "large", &large, 0);
+    };
+    tell(&mut bench);
+    let (stream, beside) = bench.flush_beside(9);
+    assert!(matches!(&stream[..], [(_, bytes, false)] if bytes.ends_with(large.payload())));
+    assert_eq!(beside, [(id, small.payload().to_vec())]);
+
+    assert!(bench.hub.set_datagram(id, small.payload().len() - 1));
+    tell(&mut bench);
+    let (stream, beside) = bench.flush_beside(9);
+    assert_eq!((stream.len(), beside.len()), (1, 0));
+
+    assert!(bench.hub.set_datagram(id, usize::MAX));
+    tell(&mut bench);
+    let (stream, beside) = bench.flush_beside(9);
+    assert_eq!((stream.len(), beside.len()), (0, 2));
+    bench.hub.publish(1, &delivery(1, 1), 1, 0);
+    bench.hub.send_frame(id, &ok(1));
+    let (stream, beside) = bench.flush_beside(9);
+    assert_eq!((stream.len(), beside.len()), (1, 0), "records never leave as datagrams");
+    assert_eq!(bench.hub.stats().frames, 8);
+}
+
+#[test]
+fn datagrams_count_towards_the_share_of_a_link() {
+    let mut bench = Bench::new();
+    let id = bench.streamed("p", 1_000);
+    bench.hub.attach(id, 1, 1, 0);
+    for key in ["a", "b", "c", "d"] {
+        bench.hub.publish_event(1, key, &event(1, &key.repeat(50)), 0);
+    }
+    let settings = Settings { write_bytes: 200, ..SETTINGS };
+    bench.hub.peers.settings = settings;
+    let shares = [bench.flush_beside(9).1.len(), bench.flush_beside(9).1.len(), bench.flush_beside(9).1.len()];
+    assert_eq!(shares, [2, 2, 0]);
+}
+
+#[test]
+fn a_datagram_carries_what_needs_no_order() {
+    let mut bench = Bench::new();
+    let id = bench.hub.open_link(0).expect("there are ids");
+    let watermark = br#"{"op":"watermark","id":7,"channel":"conv:1","read":3}"#;
+    assert!(bench.feed_datagram(id, watermark).is_empty(), "it overtook connect");
+    assert!(bench.feed_datagram(id, b"nonsense").is_empty());
+    assert_eq!(names(&bench.feed_link(id, &record(CONNECT))), ["connect 1"]);
+    assert!(bench.feed_datagram(id, watermark).is_empty());
+    bench.bind(id, "p");
+    let events = bench.feed_datagram(id, watermark);
+    assert!(matches!(&events[..], [Event::Frame(ClientFrame::Watermark { id: 7, .. })]), "{events:?}");
+    assert_eq!(names(&bench.feed_datagram(id, br#"{"op":"pong"}"#)), ["pong"]);
+    assert_eq!(names(&bench.feed_datagram(id, publish(2, 1, 1).as_bytes())), ["malformed Some(2) protocol"]);
+    assert_eq!(names(&bench.feed_datagram(id, b"nonsense")), ["broken wire 1007"]);
+    assert!(bench.feed_datagram(id, watermark).is_empty());
+}
+
+#[test]
+fn test_rfc9220_3_a_link_over_websocket_is_fed_bytes_that_no_transport_read() {
+    let mut bench = Bench::new();
+    let id = bench.open();
+    assert!(bench.feed_link(id, &text(CONNECT)).is_empty(), "it is no link yet");
+    bench.upgrade(id, Upgrade::Link, b"");
+    assert_eq!(names(&bench.feed_link(id, &text(CONNECT))), ["connect 1"]);
+    bench.bind(id, "p");
+    assert!(!bench.hub.set_datagram(id, 100));
+    assert!(bench.feed_datagram(id, br#"{"op":"pong"}"#).is_empty());
+    assert_eq!(names(&bench.feed_link(id, &text(r#"{"op":"pong"}"#))), ["pong"]);
+    let events = bench.feed_link(id, &masked(8, b"\x03\xe8"));
+    assert!(matches!(&events[..], [Event::PeerClosed { code: 1000, .. }]));
+    bench.hub.finish(id, 1000, "");
+    assert_eq!(bench.flush(), [(id, b"\x88\x02\x03\xe8".to_vec(), true)]);
+}
+
+#[test]
+fn a_record_over_64_kib_breaks_a_link() {
+    let mut bench = Bench::new();
+    let id = bench.streamed("p", 0);
     let events = bench.feed_link(id, &(65_537u32 | 0x8000_0000).to_be_bytes());
     assert!(matches!(&events[..], [Event::Broken(breach)] if breach.layer == Layer::Wire && breach.code == 1009));
     assert!(!bench.hub.send_frame(id, &ok(1)));
+    assert!(bench.hub.finish(id, 1009, ""));
+    assert_eq!(bench.flush(), [(id, vec![], true)]);
 }
 
 #[test]
-fn a_finished_pull_link_gives_its_control_lane_and_takes_no_more() {
+fn a_finished_link_on_a_stream_sends_its_control_lane_and_marks_the_last_bytes() {
     let mut bench = Bench::new();
-    let id = bench.pull("p");
+    let id = bench.streamed("p", 1_000);
     bench.hub.attach(id, 1, 1, 0);
     bench.hub.go_live(id, 1, 1);
     bench.hub.publish(1, &delivery(1, 1), 1, 0);
+    bench.hub.publish_event(1, "k", &event(1, "typing"), 0);
     bench.hub.send_frame(id, &ok(1));
+    let close = Frame::close(1001, "draining", 100, true);
+    bench.hub.send_frame(id, &close);
     assert!(bench.hub.finish(id, 1001, ""));
     assert!(!bench.hub.send_frame(id, &ok(2)));
-    let mut out = Vec::new();
-    bench.hub.take(id, 1_000, &mut out);
-    assert_eq!(out, [&[18], &br#"{"op":"ok","id":1}"#[..]].concat());
+    let (stream, beside) = bench.flush_beside(9);
+    let [(link, bytes, true)] = &stream[..] else { panic!("{stream:?}") };
+    assert_eq!((*link, &bytes[..19]), (id, &answered(1)[..]));
+    assert!(bytes.ends_with(close.payload()) && beside.is_empty());
+    assert!(bench.hub.finish(id, 1001, "") && !bench.hub.is_dirty());
     assert!(bench.hub.close(id));
-    assert_eq!(bench.hub.stats(), Stats { frames: 1, ..Default::default() });
+    assert_eq!(bench.hub.stats(), Stats { frames: 2, ..Default::default() });
 }

@@ -54,6 +54,10 @@ impl Bench {
         self.read(|hub, reading| hub.bind(link, person, 10.0, 5.0, reading))
     }
 
+    fn feed_datagram(&mut self, link: u64, data: &[u8]) -> Vec<Event> {
+        self.read(|hub, reading| hub.feed_datagram(link, data, reading))
+    }
+
     fn feed_link(&mut self, link: u64, bytes: &[u8]) -> Vec<Event> {
         self.read(|hub, reading| hub.feed_link(link, bytes, reading))
     }
@@ -79,9 +83,9 @@ impl Bench {
         id
     }
 
-    /// A pull link that speaks for a person.
-    fn pull(&mut self, person: &str) -> u64 {
-        let id = self.hub.open_link().expect("there are ids");
+    /// A link on a stream that speaks for a person.
+    fn streamed(&mut self, person: &str, datagram: usize) -> u64 {
+        let id = self.hub.open_link(datagram).expect("there are ids");
         self.bind(id, person);
         id
     }
@@ -92,15 +96,21 @@ impl Bench {
     }
 
     fn flush_some(&mut self, limit: usize) -> Vec<(u64, Vec<u8>, bool)> {
-        let (mut out, mut departures) = (Vec::new(), Vec::new());
-        self.hub.flush(limit, &mut out, &mut departures);
+        self.flush_beside(limit).0
+    }
+
+    /// What one flush gives, and its datagrams.
+    fn flush_beside(&mut self, limit: usize) -> (Vec<(u64, Vec<u8>, bool)>, Vec<(u64, Vec<u8>)>) {
+        let (mut out, mut departures, mut datagrams) = (Vec::new(), Vec::new(), Vec::new());
+        self.hub.flush(limit, &mut out, &mut departures, &mut datagrams);
         let mut start = 0;
         let entries = departures.into_iter().map(|departure| {
             let bytes = out[start..departure.end].to_vec();
             start = departure.end;
             (departure.connection, bytes, departure.last)
         });
-        entries.collect()
+        let entries = entries.collect();
+        (entries, datagrams.iter().map(|datagram| (datagram.link, datagram.payload().to_vec())).collect())
     }
 
     /// What each connection is sent until nothing is left.

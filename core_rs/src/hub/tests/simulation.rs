@@ -2,7 +2,9 @@
 //! log. Everything follows from one seed, so a failure replays.
 //!
 //! Always: a client hears the answers to its commands in the server's order, each once, and behind each `attached` the
-//! deliveries from where that attach began, each once, in order, without a gap but its own records; no byte leaves while a transport is paused or behind its last; lanes stay within their bounds. In the end: every
+//! deliveries from where that attach began, each once, in order, without a gap but its own records; nothing leaves while
+//! a transport is paused or behind its last; a stream is given whole records, and datagrams nothing but events; lanes
+//! stay within their bounds. In the end: every
 //! client that is still there was answered everything and was sent all of each log but its own records, and when all
 //! have gone, nothing is left.
 use super::*;
@@ -14,6 +16,9 @@ use std::collections::VecDeque;
 const REQUEST: &[u8] = b"GET /v1/realtime HTTP/1.1\r\nUpgrade: websocket\r\n\r\n";
 const RESPONSE: &[u8] = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n";
 const CHANNELS: [u64; 2] = [1, 2];
+
+/// Most bytes of a datagram: only some events fit.
+const DATAGRAM: usize = 60;
 
 /// SplitMix64 (Steele, Lea and Flood, 2014).
 struct Random(u64);
@@ -62,6 +67,8 @@ struct Party {
     looked: usize,
     answered: Vec<u64>,
     leaving: bool,
+    /// The FIN of a client on a stream is under way behind `up`.
+    fin: bool,
     /// Of the server: the request so far, and the answers that it queued.
     request: Vec<u8>,
     presented: bool,
@@ -120,11 +127,16 @@ impl World {
     }
 
     fn arrive(&mut self) -> Party {
-        let secure = self.random.chance(50);
-        let settings = secure.then(|| &certified().0);
-        let id = self.bench.hub.open(settings).expect("the settings are usable").expect("there are ids");
-        let mut client = Client::new(secure);
-        let up = client.say(&[REQUEST, &text(CONNECT)].concat()).into();
+        let (id, mut client) = match self.random.below(3) {
+            0 => (self.bench.hub.open_link(DATAGRAM), Client::streamed()),
+            kind => {
+                let settings = (kind == 1).then(|| &certified().0);
+                (self.bench.hub.open(settings).expect("the settings are usable"), Client::new(kind == 1))
+            }
+        };
+        let id = id.expect("there are ids");
+        let first = [if client.streamed { &[] } else { REQUEST }, &client.message(CONNECT)].concat();
+        let up = client.say(&first).into();
         Party {
             id,
             client,
@@ -135,6 +147,7 @@ impl World {
             looked: 0,
             answered: Vec::new(),
             leaving: false,
+            fin: false,
             request: Vec::new(),
             presented: false,
             answers: Vec::new(),
@@ -164,7 +177,7 @@ impl World {
             74..=78 => self.client_publishes(who),
             79..=81 => self.client_attaches(who),
             82 => self.client_detaches(who),
-            83 => self.client_says(who, &masked(9, b"are you there?")),
+            83 => self.client_asks(who),
             84..=86 => self.server_appends(),
             87..=88 => {
                 let records = 1 + self.random.below(4);
@@ -175,7 +188,8 @@ impl World {
             96 => {
                 let number = CHANNELS[self.random.below(CHANNELS.len())];
                 let key = self.random.below(3).to_string();
-                self.bench.hub.publish_event(number, &key, &event(number, "typing"), 0);
+                let name = "typing".repeat(1 + self.random.below(5));
+                self.bench.hub.publish_event(number, &key, &event(number, &name), 0);
             }
             97 => {
                 if self.random.chance(20) {
@@ -189,7 +203,11 @@ impl World {
             }
             _ => {
                 if self.random.chance(20) && self.parties[who].presented && !self.parties[who].leaving {
-                    self.client_says(who, &masked(8, b"\x03\xe8"));
+                    if self.parties[who].client.streamed {
+                        self.parties[who].fin = true;
+                    } else {
+                        self.client_says(who, &masked(8, b"\x03\xe8"));
+                    }
                     self.parties[who].leaving = true;
                 }
             }
@@ -207,7 +225,16 @@ impl World {
         let size = size.min(party.up.len());
         let bytes: Vec<u8> = party.up.drain(..size).collect();
         if !bytes.is_empty() {
-            let events = self.bench.feed(party.id, &bytes);
+            let streamed = party.client.streamed;
+            let id = party.id;
+            let events = if streamed { self.bench.feed_link(id, &bytes) } else { self.bench.feed(id, &bytes) };
+            self.handle(who, events);
+        }
+        let party = &mut self.parties[who];
+        if party.fin && party.up.is_empty() {
+            party.fin = false;
+            let id = party.id;
+            let events = self.bench.feed_end(id);
             self.handle(who, events);
         }
     }
@@ -227,14 +254,25 @@ impl World {
     }
 
     fn flush(&mut self, limit: usize) {
-        let flushed = self.bench.flush_some(limit);
+        let (flushed, datagrams) = self.bench.flush_beside(limit);
         assert!(flushed.len() <= limit);
+        for (id, frame) in datagrams {
+            let party = self.parties.iter().find(|party| party.id == id).expect("no datagram behind close");
+            assert!(!party.paused && !party.last && party.client.streamed);
+            assert!(frame.len() <= DATAGRAM && frame.starts_with(br#"{"op":"event","#), "{frame:?}");
+        }
         for (id, bytes, last) in flushed {
             let party = self.parties.iter_mut().find(|party| party.id == id).expect("no bytes behind close");
             assert!(!party.paused, "bytes left while paused");
             assert!(!party.last, "bytes left behind the last ones");
             // Records and their headers: a little more than the budget.
             assert!(bytes.len() <= 700 + 4_000, "{}", bytes.len());
+            if party.client.streamed {
+                let mut given = Client::streamed();
+                given.hear(&bytes);
+                assert!(given.is_read_up(), "half a record");
+                assert!(bytes.len() <= 700 || given.received.len() == 1, "{}", bytes.len());
+            }
             party.down.extend(bytes);
             party.last = last;
         }
@@ -257,7 +295,7 @@ impl World {
     /// The client has read to the end, and closes its side.
     fn leave(&mut self, who: usize) {
         let id = self.parties[who].id;
-        if self.parties[who].presented {
+        if self.parties[who].presented && !self.parties[who].client.streamed {
             assert!(self.parties[who].client.is_closed(), "the last bytes of a link are a close frame");
         }
         let events = self.bench.feed_end(id);
@@ -276,6 +314,10 @@ impl World {
                 Event::Frame(frame) => self.frame(who, frame),
                 Event::PeerClosed { code, .. } => {
                     assert_eq!(code, 1000);
+                    self.parties[who].finished = true;
+                    assert!(self.bench.hub.finish(id, 1000, ""));
+                }
+                Event::Ended { clean: true } if self.parties[who].client.streamed => {
                     self.parties[who].finished = true;
                     assert!(self.bench.hub.finish(id, 1000, ""));
                 }
@@ -324,6 +366,9 @@ impl World {
                 let number = if channel == "conv:1" { 1 } else { 2 };
                 let detached = self.bench.hub.detach(link, number, generation);
                 assert!(!self.answer(who, id, &ok(id)) || detached);
+            }
+            ClientFrame::Watermark { id, .. } => {
+                self.answer(who, id, &ok(id));
             }
             other => panic!("clients of the test do not say {other:?}"),
         }
@@ -425,6 +470,18 @@ impl World {
         }
     }
 
+    /// Over WebSocket by a ping; on a stream by a datagram, which may arrive at any time.
+    fn client_asks(&mut self, who: usize) {
+        let party = &self.parties[who];
+        if !party.client.streamed {
+            self.client_says(who, &masked(9, b"are you there?"));
+        } else if !party.leaving {
+            let events =
+                self.bench.feed_datagram(party.id, br#"{"op":"watermark","id":5,"channel":"conv:1","read":1}"#);
+            self.handle(who, events);
+        }
+    }
+
     fn client_publishes(&mut self, who: usize) {
         let number = CHANNELS[self.random.below(CHANNELS.len())];
         let party = &mut self.parties[who];
@@ -432,7 +489,8 @@ impl World {
         if party.publishes < 20 || party.answered.len() > 1 {
             party.publishes += 1;
             let message = publish(1_000 + party.publishes, number, party.publishes);
-            self.client_says(who, &text(&message));
+            let message = party.client.message(&message);
+            self.client_says(who, &message);
         }
     }
 
@@ -451,7 +509,8 @@ impl World {
             known.generation,
             known.last
         );
-        self.client_says(who, &text(&message));
+        let message = self.parties[who].client.message(&message);
+        self.client_says(who, &message);
     }
 
     fn client_detaches(&mut self, who: usize) {
@@ -461,7 +520,8 @@ impl World {
             known.attached = false;
             let message =
                 format!(r#"{{"op":"detach","id":{number},"channel":"conv:{number}","gen":{}}}"#, known.generation);
-            self.client_says(who, &text(&message));
+            let message = self.parties[who].client.message(&message);
+            self.client_says(who, &message);
         }
     }
 
@@ -503,7 +563,7 @@ impl World {
             let quiet = !self.bench.hub.is_dirty()
                 && self.bus.is_empty()
                 && self.pending.is_empty()
-                && self.parties.iter().all(|party| party.up.is_empty() && party.down.is_empty());
+                && self.parties.iter().all(|party| party.up.is_empty() && party.down.is_empty() && !party.fin);
             if quiet {
                 return;
             }

@@ -40,6 +40,8 @@ fn ids_that_are_gone_do_nothing_and_say_so() {
         assert!(bench.upgrade(id, Upgrade::Link, b"").is_empty());
         assert!(bench.bind(id, "p").is_empty());
         assert!(bench.feed_link(id, b"x").is_empty());
+        assert!(bench.feed_datagram(id, b"{}").is_empty());
+        assert!(!bench.hub.set_datagram(id, 1));
         assert!(!bench.hub.send(id, b"x"));
         assert!(!bench.hub.send_message(id, b"x", true));
         assert!(!bench.hub.finish(id, 1000, ""));
@@ -63,14 +65,16 @@ fn ids_that_are_gone_do_nothing_and_say_so() {
 #[test]
 fn calls_for_another_kind_of_peer_do_nothing() {
     let mut bench = Bench::new();
-    let (connection, pull) = (bench.open(), bench.pull("p"));
+    let (connection, streamed) = (bench.open(), bench.streamed("p", 0));
     assert!(!bench.hub.send_frame(connection, &ok(1)));
     assert!(!bench.hub.attach(connection, 1, 1, 0));
     assert!(!bench.hub.send_message(connection, b"x", true));
     assert!(bench.feed_link(connection, b"x").is_empty());
-    assert!(bench.feed(pull, b"x").is_empty());
-    assert!(!bench.hub.send(pull, b"x"));
-    assert!(bench.upgrade(pull, Upgrade::Message, b"").is_empty());
+    assert!(bench.feed_datagram(connection, b"{}").is_empty());
+    assert!(!bench.hub.set_datagram(connection, 1));
+    assert!(bench.feed(streamed, b"x").is_empty());
+    assert!(!bench.hub.send(streamed, b"x"));
+    assert!(bench.upgrade(streamed, Upgrade::Message, b"").is_empty());
     let link = bench.bound("p");
     assert!(!bench.hub.send(link, b"x"));
     assert!(!bench.hub.send_message(link, b"x", true));
