@@ -13,12 +13,12 @@ from pathlib import Path
 
 import msgspec
 
-from bench import plot, s1, s3, tables
+from bench import plot, quic, s1, s3, tables
 from bench.measure import Cores, machine
 from bench.processes import BenchError, Loadgen, build_loadgen, build_send_loop, child
 from bench.progress import say
 
-SCENARIOS = ("s1", "s3")
+SCENARIOS = ("s1", "s3", "quic")
 
 
 class Run(msgspec.Struct, omit_defaults=True):
@@ -29,6 +29,7 @@ class Run(msgspec.Struct, omit_defaults=True):
     quick: bool
     s1: s1.Result | None = None
     s3: s3.Result | None = None
+    quic: quic.Result | None = None
 
 
 def arguments() -> argparse.Namespace:
@@ -36,6 +37,7 @@ def arguments() -> argparse.Namespace:
         prog="python -m bench",
         description="Benchmarks of Chiron: a real server on a temporary data folder, and its durable commits.",
         epilog="s1: fan-out, CPU a delivery and memory a link. s3: durable publish, acked messages a second. "
+        "quic: CPU of requests, handshakes and pushes over HTTP/3, beside aioquic. "
         "bench/README.md says how to read the tables. Exit status: 0 done; 1 something was lost, repeated or out of "
         "order; 2 wrong arguments; 69 the run could not be made.",
     )
@@ -68,6 +70,8 @@ async def run(wanted: list[str], quick: bool) -> Run:
                 result.s1 = await s1.run(s1.QUICK if quick else s1.FULL, cores, loadgen, loop, folder)
             if "s3" in wanted:
                 result.s3 = await s3.run(s3.QUICK if quick else s3.FULL, cores, loadgen)
+        if "quic" in wanted:
+            result.quic = await quic.run(quic.QUICK if quick else quic.FULL, cores, program)
     return result
 
 
@@ -90,12 +94,12 @@ def main() -> int:
         return 69
     except asyncio.CancelledError:
         return 130
-    print(tables.text(result.machine, result.s1, result.s3, judged=not options.quick))
+    print(tables.text(result.machine, result.s1, result.s3, result.quic, judged=not options.quick))
     if options.json:
         options.json.write_bytes(msgspec.json.format(msgspec.json.encode(result), indent=1) + b"\n")
     if options.plot:
-        options.plot.write_text(plot.svg(tables.charts(result.s1, result.s3)))
-    return 1 if tables.wrong(result.s1, result.s3) else 0
+        options.plot.write_text(plot.svg(tables.charts(result.s1, result.s3, result.quic)))
+    return 1 if tables.wrong(result.s1, result.s3, result.quic) else 0
 
 
 if __name__ == "__main__":

@@ -87,6 +87,12 @@ class Child:
             raise BenchError(f"process {self.pid} ended with status {await self._process.wait()}")
         return line.decode().rstrip("\n")
 
+    async def leave(self, patience: float) -> None:
+        """Close its standard input, by which it knows that it is to end, and wait until it has."""
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        await asyncio.wait_for(self._process.wait(), patience)
+
     async def end(self) -> None:
         if self._process.returncode is None:
             self._process.kill()

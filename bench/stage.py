@@ -59,7 +59,7 @@ class Stage:
 @contextlib.asynccontextmanager
 async def stage(cores: Cores) -> AsyncIterator[Stage]:
     """A fresh server. Its folder lies on a real disk, for durable commits are part of what is measured."""
-    folder = _folder()
+    folder = real_folder()
     data = folder / "data"
     data.mkdir(mode=0o700)
     (data / "chiron.toml").write_text(SETTINGS)
@@ -107,9 +107,9 @@ async def _until_ready(process: asyncio.subprocess.Process, plain: str, log: Pat
             await asyncio.sleep(0.1)
 
 
-def _folder() -> Path:
+def real_folder() -> Path:
+    """A temporary folder on a real disk, which PostgreSQL's account may pass."""
     folder = Path(tempfile.mkdtemp(prefix="chiron-bench-", dir="/var/tmp"))
-    # PostgreSQL's account must be able to pass.
     folder.chmod(0o711)
     return folder
 

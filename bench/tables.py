@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bench import s1, s3
+from bench import quic, s1, s3
 from bench.measure import Spread
 from bench.plot import Bars
 
@@ -12,9 +12,17 @@ MOST_SEND = {("plain", "1 room"): 1.5, ("TLS", "1 room"): 1.8, ("plain", "rooms"
 """How often the C loop's CPU a delivery may cost, one message at a time, by transport and rooms."""
 MOST_KIB = {"plain": 12.0, "TLS": 20.0}
 LEAST_OF_BARE = 0.4
+MOST_KIB_QUIC = 60.0
 
 
-def text(machine: dict[str, str], fan_out: s1.Result | None, publish: s3.Result | None, *, judged: bool) -> str:
+def text(
+    machine: dict[str, str],
+    fan_out: s1.Result | None,
+    publish: s3.Result | None,
+    http3: quic.Result | None,
+    *,
+    judged: bool,
+) -> str:
     """`judged`: with what was wanted and whether it was met."""
     parts = [", ".join(f"{name} {value}" for name, value in machine.items())]
     if fan_out is not None:
@@ -26,27 +34,31 @@ def text(machine: dict[str, str], fan_out: s1.Result | None, publish: s3.Result 
         ]
     if publish is not None:
         parts += ["S3 durable publish: median (lowest-highest)", _publish(publish, judged)]
-    for line in wrong(fan_out, publish):
+    if http3 is not None:
+        parts += ["QUIC: CPU of the server, median (lowest-highest)", _quic(http3, judged), _quic_memory(http3, judged)]
+    for line in wrong(fan_out, publish, http3):
         parts.append(f"WRONG: {line}")
     return "\n\n".join(parts)
 
 
-def wrong(fan_out: s1.Result | None, publish: s3.Result | None) -> list[str]:
-    """What must never happen, where it did."""
-    rows: list[tuple[str, s1.Row | s3.Row]] = []
+def wrong(fan_out: s1.Result | None, publish: s3.Result | None, http3: quic.Result | None) -> list[str]:
+    """What must never happen, where it did. Datagrams may be lost."""
+    rows: list[tuple[str, s1.Row | s3.Row | quic.Row]] = []
     if fan_out is not None:
         rows += [(f"S1 {row.transport} {row.pattern}", row) for row in fan_out.rows]
     if publish is not None:
         rows += [(f"S3 {row.links} links", row) for row in publish.rows]
+    if http3 is not None:
+        rows += [(f"QUIC {row.what}", row) for row in http3.rows]
     return [
         f"{name}: {count} {what}"
         for name, row in rows
         for what in ("lost", "repeated", "disordered")
-        if (count := getattr(row, what))
+        if (count := getattr(row, what, 0))
     ]
 
 
-def charts(fan_out: s1.Result | None, publish: s3.Result | None) -> list[Bars]:
+def charts(fan_out: s1.Result | None, publish: s3.Result | None, http3: quic.Result | None) -> list[Bars]:
     made = []
     if fan_out is not None:
         groups = [
@@ -59,6 +71,9 @@ def charts(fan_out: s1.Result | None, publish: s3.Result | None) -> list[Bars]:
     if publish is not None:
         rows = [(f"{row.links} links", [row.acked_per_second, row.bare_per_second]) for row in publish.rows]
         made.append(Bars("Durable messages a second", "more is better", ("Chiron", "bare grouped inserts"), rows))
+    if http3 is not None:
+        bars = [(f"{row.what}, {row.unit}", [row.cpu, row.bare]) for row in http3.rows if row.unit.startswith("us")]
+        made.append(Bars("CPU over HTTP/3", "microseconds; less is better", ("Chiron", "bare aioquic"), bars))
     return made
 
 
@@ -120,6 +135,31 @@ def _publish(result: s3.Result, judged: bool) -> str:
         )
         for row in result.rows
     ]
+    return _table(head, rows)
+
+
+def _quic(result: quic.Result, judged: bool) -> str:
+    head = ("what", "unit", "Chiron", "bare aioquic", "times less", "wanted", "p99 ms", "came")
+    rows = [
+        (
+            row.what,
+            row.unit,
+            row.cpu.show(),
+            row.bare.show(),
+            f"{row.times:.1f}",
+            _verdict(row.times, row.wanted if judged else None, at_most=False),
+            f"{row.latency_ms.p99:.1f}",
+            f"{row.came} of {row.expected}",
+        )
+        for row in result.rows
+    ]
+    return _table(head, rows)
+
+
+def _quic_memory(result: quic.Result, judged: bool) -> str:
+    verdict = _verdict(result.kib_per_link, MOST_KIB_QUIC if judged else None, at_most=True)
+    head = ("idle WebTransport links", "KiB a link", "bare aioquic", "wanted")
+    rows = [(str(result.idle_links), f"{result.kib_per_link:.1f}", f"{result.bare_kib_per_link:.1f}", verdict)]
     return _table(head, rows)
 
 

@@ -16,7 +16,7 @@ use std::{
 const CROCKFORD: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 
 /// Digits of the time of sending, in front of each text.
-const STAMP_DIGITS: usize = 20;
+pub(crate) const STAMP_DIGITS: usize = 20;
 
 /// A frame of the server, as far as it is looked at.
 #[derive(Deserialize)]
@@ -88,7 +88,6 @@ pub(crate) struct Link {
 
 impl Link {
     pub(crate) fn new(index: usize, zero: Instant, order: LinkOrder) -> Self {
-        let millis = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis());
         Self {
             index,
             zero,
@@ -107,7 +106,7 @@ impl Link {
             not_before: zero,
             newest_ack: 0,
             publishing: Publishing::default(),
-            birth: millis << 80 | (index as u128) << 48,
+            birth: birth(index),
             key: (index as u32).wrapping_mul(0x9E37_79B9) | 1,
         }
     }
@@ -361,7 +360,7 @@ impl Link {
 }
 
 /// Number and offset of a delivery whose members stand in the order of docs/protocol.md; `None`: look closer.
-fn delivery(text: &[u8]) -> Option<(u64, u64)> {
+pub(crate) fn delivery(text: &[u8]) -> Option<(u64, u64)> {
     let (number, rest) = integer(text.strip_prefix(br#"{"op":"delivery","number":"#)?)?;
     let (offset, _) = integer(rest.strip_prefix(br#","offset":"#)?)?;
     Some((number, offset))
@@ -374,7 +373,7 @@ fn integer(text: &[u8]) -> Option<(u64, &[u8])> {
 }
 
 /// The time of sending that a delivery's text begins with.
-fn stamp(text: &[u8]) -> Option<Duration> {
+pub(crate) fn stamp(text: &[u8]) -> Option<Duration> {
     const BEFORE: &[u8] = br#""text":"#;
     let at = text.windows(BEFORE.len()).position(|window| window == BEFORE)? + BEFORE.len();
     let text = text[at..].trim_ascii_start().strip_prefix(b"\"")?;
@@ -382,8 +381,14 @@ fn stamp(text: &[u8]) -> Option<Duration> {
     Some(Duration::from_nanos(nanoseconds))
 }
 
+/// First half of the client ids of a link: the time, and its number.
+pub(crate) fn birth(index: usize) -> u128 {
+    let millis = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis());
+    millis << 80 | (index as u128) << 48
+}
+
 /// 128 bits as a ULID: 26 characters of Crockford's base32.
-fn ulid(bits: u128) -> String {
+pub(crate) fn ulid(bits: u128) -> String {
     (0..26).rev().map(|position| char::from(CROCKFORD[(bits >> (5 * position)) as usize & 31])).collect()
 }
 

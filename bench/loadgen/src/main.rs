@@ -1,17 +1,22 @@
 //! The load generator of Chiron's benchmarks: reads orders from standard input, one JSON object a line, and answers each
 //! on standard output. One thread does the work, so that one core is enough for it and nothing waits on a lock.
+//!
+//! `chiron-loadgen` speaks over TCP (`orders.rs`), `chiron-loadgen quic` HTTP/3 (`quic/orders.rs`).
 mod crowd;
 mod ledger;
 mod link;
 mod orders;
+mod quic;
 mod socket;
 mod tally;
 mod websocket;
 
 use crowd::Crowd;
-use mio::{Token, Waker};
-use orders::{Answer, Order};
+use mio::{Registry, Token, Waker};
+use quic::Fleet;
+use serde::Serialize;
 use std::{
+    env,
     io::{self, BufRead, Write},
     sync::{Arc, mpsc},
     thread,
@@ -19,9 +24,60 @@ use std::{
 
 const ORDERS: Token = Token(usize::MAX);
 
+/// What carries orders out.
+trait Generator {
+    fn registry(&self) -> &Registry;
+    /// Carries out the order of a line and says each answer, the last one included.
+    fn obey(&mut self, line: &str);
+    /// Does what there is to do without an order, until the waker of orders calls.
+    fn idle(&mut self) -> io::Result<()>;
+}
+
+impl Generator for Crowd {
+    fn registry(&self) -> &Registry {
+        self.registry()
+    }
+
+    fn obey(&mut self, line: &str) {
+        match serde_json::from_str(line) {
+            Ok(order) => self.obey(order, &mut |answer| say(answer)),
+            Err(error) => say(&orders::Answer::Failed { reason: format!("not an order: {error}") }),
+        }
+    }
+
+    fn idle(&mut self) -> io::Result<()> {
+        self.idle()
+    }
+}
+
+impl Generator for Fleet {
+    fn registry(&self) -> &Registry {
+        self.registry()
+    }
+
+    fn obey(&mut self, line: &str) {
+        let order = serde_json::from_str(line).map_err(|error| format!("not an order: {error}"));
+        match order.and_then(|order| self.obey(order)) {
+            Ok(report) => say(&quic::Answer::Done(&report)),
+            Err(reason) => say(&quic::Answer::Failed { reason }),
+        }
+    }
+
+    fn idle(&mut self) -> io::Result<()> {
+        self.idle()
+    }
+}
+
 fn main() -> io::Result<()> {
-    let mut crowd = Crowd::new()?;
-    let waker = Arc::new(Waker::new(crowd.registry(), ORDERS)?);
+    match env::args().nth(1).as_deref() {
+        None => serve(&mut Crowd::new()?),
+        Some("quic") => serve(&mut Fleet::new()?),
+        Some(other) => Err(io::Error::new(io::ErrorKind::InvalidInput, format!("no such generator: {other}"))),
+    }
+}
+
+fn serve(generator: &mut impl Generator) -> io::Result<()> {
+    let waker = Arc::new(Waker::new(generator.registry(), ORDERS)?);
     let (tell, told) = mpsc::channel();
     // The poll sees the last call only while its waker lives, so one stays here.
     let calling = waker.clone();
@@ -37,17 +93,14 @@ fn main() -> io::Result<()> {
     });
     loop {
         match told.try_recv() {
-            Ok(line) => match serde_json::from_str::<Order>(&line) {
-                Ok(order) => crowd.obey(order, &mut say),
-                Err(error) => say(&Answer::Failed { reason: format!("not an order: {error}") }),
-            },
-            Err(mpsc::TryRecvError::Empty) => crowd.idle()?,
+            Ok(line) => generator.obey(&line),
+            Err(mpsc::TryRecvError::Empty) => generator.idle()?,
             Err(mpsc::TryRecvError::Disconnected) => return Ok(()),
         }
     }
 }
 
-fn say(answer: &Answer<'_>) {
+fn say(answer: &impl Serialize) {
     let mut out = io::stdout().lock();
     if serde_json::to_writer(&mut out, answer).is_ok() {
         // Who gave the orders is gone, and so will be the next one.

@@ -22,11 +22,7 @@ pub(crate) struct Tls {
 impl Tls {
     /// `authority` is a PEM file.
     pub(crate) fn new(authority: &Path, name: &str) -> Result<Self, String> {
-        let mut roots = RootCertStore::empty();
-        for certificate in CertificateDer::pem_file_iter(authority).map_err(|error| error.to_string())? {
-            let certificate = certificate.map_err(|error| error.to_string())?;
-            roots.add(certificate).map_err(|error| error.to_string())?;
-        }
+        let roots = self::authority(authority)?;
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let mut config = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
@@ -38,6 +34,16 @@ impl Tls {
         let name = ServerName::try_from(name.to_owned()).map_err(|error| error.to_string())?;
         Ok(Self { config: Arc::new(config), name })
     }
+}
+
+/// The certificates of a PEM file, to be trusted.
+pub(crate) fn authority(file: &Path) -> Result<RootCertStore, String> {
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_file_iter(file).map_err(|error| error.to_string())? {
+        let certificate = certificate.map_err(|error| error.to_string())?;
+        roots.add(certificate).map_err(|error| error.to_string())?;
+    }
+    Ok(roots)
 }
 
 pub(crate) struct Socket {
