@@ -45,7 +45,7 @@ class Size:
     per_second: float
 
 
-FULL = Size(rounds=3, requests=6_000, handshakes=200, links=100, idle_links=200, messages=96, per_second=48)
+FULL = Size(rounds=3, requests=4_000, handshakes=150, links=100, idle_links=200, messages=96, per_second=48)
 QUICK = Size(rounds=1, requests=200, handshakes=10, links=10, idle_links=10, messages=16, per_second=32)
 
 

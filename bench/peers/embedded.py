@@ -15,6 +15,7 @@ import uvloop
 from chiron.server.config import LimitSettings
 from chiron.server.embedding import Extension, Services, Settings, serving
 from chiron.server.ports import ANYONE, SIGNED_IN, Call, Response, Route
+from chiron.server.telemetry import set_up_logging
 from chiron.server.worker import COLLECT, SWITCH_INTERVAL
 
 SMALL, LARGE = Response(200, b"x" * 100), Response(200, b"x" * (20 << 20))
@@ -47,7 +48,8 @@ async def main() -> None:
         await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
 
 
-# As a worker does.
+# As a worker does that logs no requests.
+set_up_logging("warning")
 sys.setswitchinterval(SWITCH_INTERVAL)
 gc.set_threshold(*COLLECT)
 uvloop.run(main())

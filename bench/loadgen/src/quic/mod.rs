@@ -25,8 +25,11 @@ use talk::Talk;
 /// Seconds without a word from the servers after which an order has failed.
 const PATIENCE: f64 = 20.0;
 
+/// Publishes that a link has on their way at most; the server closes one that has more than 64.
+const IN_FLIGHT: u64 = 48;
+
 /// Seconds of silence after which datagrams that have not come are lost.
-const SILENCE: f64 = 0.5;
+const SILENCE: f64 = 1.5;
 
 /// Clients keep their connections from idling out.
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
@@ -277,9 +280,12 @@ impl Fleet {
     ) -> Result<Report, String> {
         let links = self.group(group)?.to_vec();
         let expected = messages * (links.len() as u64 - 1);
-        self.in_rhythm(messages / burst, per_second / burst as f64, |fleet, turn| {
-            fleet.with(links[turn as usize % links.len()], |talk| talk.publish(burst, text_bytes, Instant::now()));
-        })?;
+        let began = Instant::now();
+        for turn in 0..messages / burst {
+            self.rest_until(began + Duration::from_secs_f64((turn * burst) as f64 / per_second))?;
+            self.until(|seen| (turn + 1) * burst <= seen.done + IN_FLIGHT)?;
+            self.with(links[0], |talk| talk.publish(burst, text_bytes, Instant::now()));
+        }
         self.until(|seen| seen.done >= messages && seen.records >= expected)?;
         Ok(Report { expected, ..self.seen.report() })
     }
@@ -287,11 +293,15 @@ impl Fleet {
     fn mark(&mut self, group: &str, marks: u64, burst: u64, per_second: f64) -> Result<Report, String> {
         let links = self.group(group)?.to_vec();
         let expected = marks * (links.len() as u64 - 1);
-        self.in_rhythm(marks / burst, per_second / burst as f64, |fleet, turn| {
+        // Who has published has read.
+        let readers = &links[1..];
+        let began = Instant::now();
+        for turn in 0..marks / burst {
+            self.rest_until(began + Duration::from_secs_f64((turn * burst) as f64 / per_second))?;
             for position in turn * burst..(turn + 1) * burst {
-                fleet.with(links[position as usize % links.len()], Talk::mark);
+                self.with(readers[position as usize % readers.len()], Talk::mark);
             }
-        })?;
+        }
         self.until(|seen| {
             let came = seen.datagrams + seen.events;
             seen.done >= marks && (came >= expected || seen.heard.elapsed().as_secs_f64() > SILENCE)
@@ -306,20 +316,18 @@ impl Fleet {
         self.drive(index);
     }
 
-    /// Acts so often, so many times a second.
-    fn in_rhythm(&mut self, turns: u64, per_second: f64, mut act: impl FnMut(&mut Self, u64)) -> Result<(), String> {
-        let began = Instant::now();
-        for turn in 0..turns {
-            let due = began + Duration::from_secs_f64(turn as f64 / per_second);
-            while Instant::now() < due {
-                if self.seen.lost > 0 {
-                    return Err(format!("{:?}", self.seen.troubles));
-                }
-                self.turn(due.saturating_duration_since(Instant::now())).map_err(|error| error.to_string())?;
+    /// Lets the clients go on until `due`.
+    fn rest_until(&mut self, due: Instant) -> Result<(), String> {
+        loop {
+            if self.seen.lost > 0 {
+                return Err(format!("{:?}", self.seen.troubles));
             }
-            act(self, turn);
+            let rest = due.saturating_duration_since(Instant::now());
+            if rest.is_zero() {
+                return Ok(());
+            }
+            self.turn(rest).map_err(|error| error.to_string())?;
         }
-        Ok(())
     }
 }
 

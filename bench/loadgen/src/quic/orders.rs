@@ -37,8 +37,8 @@ pub(crate) enum Order {
         links: Vec<LinkOrder>,
         at_once: usize,
     },
-    /// Publish `messages`, `burst` at a time, `per_second` in all, each burst by another link; done when every ack and
-    /// every delivery has come.
+    /// Publish `messages`, `burst` at a time, `per_second` in all, by the first link; done when every ack and every
+    /// delivery has come.
     Publish {
         group: String,
         messages: u64,
@@ -46,8 +46,8 @@ pub(crate) enum Order {
         per_second: f64,
         text_bytes: usize,
     },
-    /// Raise watermarks, likewise; done when every answer has come and every event, or, since datagrams may be lost,
-    /// nothing has for a while.
+    /// Raise the watermarks of other links, of each in turn; done when every answer has come and every event, or, since
+    /// datagrams may be lost, nothing has for a while.
     Mark {
         group: String,
         marks: u64,

@@ -130,6 +130,7 @@ impl Talk {
             "ping" => self.say(r#"{"op":"pong"}"#),
             "event" => seen.others += 1,
             "error" => seen.trouble(format!("error {}", frame["code"].as_str().unwrap_or("?"))),
+            "close" => seen.trouble(format!("close {}", frame["code"])),
             op => seen.trouble(op.to_owned()),
         }
         Ok(())
