@@ -183,7 +183,7 @@ class ClientEndpoint:
 
     def take(self, now: float) -> list[tuple[bytes, Address]]:
         self._now = now
-        return self._session.transmit(now)
+        return self._session.transmit(now) if self._transport._connect_called else []
 
     def next_timeout(self) -> float | None:
         """None also when everything is over, goodbyes included: the socket may be closed."""
