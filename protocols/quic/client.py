@@ -164,6 +164,7 @@ class ClientEndpoint:
     def poll(self) -> list[Event]:
         happened = [self._in_words(event) for event in self._events]
         self._events.clear()
+        self._session.inbox = 0
         return happened
 
     def _in_words(self, event: Event) -> Event:
