@@ -45,6 +45,7 @@ lint: setup web/node_modules/.installed ## every static check
 docs: setup ## write the pages that are made from sources
 	$(BIN)/python -m chiron.server.settings.document > docs/settings.md
 	$(BIN)/python tests/peers/access.py > docs/access.md
+	$(BIN)/python tests/peers/h3spec.py > docs/h3spec.md
 
 format: setup ## rewrite sources in the house format
 	$(BIN)/ruff format .

@@ -63,6 +63,7 @@ class Connection:
             deadline=self._deadline,
             expire=self._expire,
             awaited=lambda: bool(self._exchanges or self._sessions),
+            lost=lambda reason: self._fail(ConnectionLost(reason)),
         )
         self._ready: asyncio.Future[http3.SettingsReceived] = asyncio.get_running_loop().create_future()
         self._exchanges: dict[int, Exchange] = {}
@@ -246,7 +247,7 @@ class Connection:
     def _why_not(self, reason: str, code: int) -> NotReachable:
         if code in _CERTIFICATE_ERRORS:
             return NotTrusted(f"{self.place}: {reason}")
-        return NotReachable(f"{self.place} does not answer: {reason or f'error {code:#x}'}")
+        return NotReachable(f"{self.place} takes no connection: {reason or f'error {code:#x}'}")
 
     def _take(self, found: list[http3.Event]) -> None:
         for event in found:

@@ -63,7 +63,7 @@ class Opener:
         if offer is None:
             return await self._websocket()
         ways: list[Callable[[], Awaitable[Transport]]] = [partial(self._webtransport, offer), self._websocket]
-        opened = await race.first(ways, head_start=HEAD_START, discard=Transport.close)
+        opened = await race.first(ways, head_start=HEAD_START, discard=_close)
         if opened.name == "webtransport":
             self._failures = 0
         else:
@@ -121,3 +121,7 @@ class Opener:
             raise NotReachable(f"{self._api.origin} answers, but not like Chiron")
         connection = await connect(host, await resolve(host, port), trust, seconds=OPEN_SECONDS)
         return connection, parts.netloc, parts.path or PATH
+
+
+async def _close(transport: Transport) -> None:
+    await transport.close()

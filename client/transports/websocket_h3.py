@@ -35,7 +35,7 @@ class WebSocketH3:
             head = await exchange.response()
             if not 200 <= head.status < 300:
                 raise HandshakeRefused(
-                    f"https://{authority} has no WebSocket over HTTP/3 here: it answers {head.status}",
+                    f"https://{authority} has no realtime here: it answers {head.status} to WebSocket over HTTP/3",
                     head.status,
                     head.retry_after,
                 )

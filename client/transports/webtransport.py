@@ -46,7 +46,7 @@ class WebTransport:
             session, head = await connection.session(authority, path, made)
             if session is None:
                 raise HandshakeRefused(
-                    f"https://{authority} has no WebTransport here: it answers {head.status}",
+                    f"https://{authority} has no realtime here: it answers {head.status} to WebTransport",
                     head.status,
                     head.retry_after,
                 )

@@ -75,7 +75,7 @@ class Connection(Receiving):
             head += fields.encoded([draft02.OFFER])
         exchange = self._exchanges[stream] = Exchange(stream, self._framing.message(stream), self._now)
         exchange.method = method
-        exchange.message.connect = exchange.tunnel
+        exchange.tunnel = exchange.message.connect = method == "CONNECT"
         exchange.protocol = protocol
         exchange.responded = True
         exchange.sending = not end

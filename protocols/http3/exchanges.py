@@ -65,7 +65,7 @@ class Exchanges:
         self._goaway_at = now
         self._settings: framing.Settings | None = None
         self._framing = framing.Framing(endpoint, connection, client=client, limits=self.limits)
-        requests = self._seen[0]
+        requests = self._requests = self._seen[0]
         self._sessions = Sessions(
             endpoint, connection, self.limits.webtransport, lambda stream: not client and stream not in requests
         )
@@ -88,11 +88,12 @@ class Exchanges:
     def _send_head(
         self, exchange: Exchange, status: int, headers: Iterable[tuple[str, str]], body: bytes, end: bool
     ) -> bool:
-        head = [(b":status", b"%d" % status), *fields.encoded(headers)]
-        if end and status not in BODYLESS and all(name != b"content-length" for name, _ in head):
+        head = fields.encoded(headers)
+        bodyless = status in BODYLESS
+        if end and not bodyless and not any(field[0] == b"content-length" for field in head):
             head.append((b"content-length", b"%d" % len(body)))
-        data = self._framing.encode(exchange.stream, head)
-        if body and exchange.method != "HEAD" and status not in BODYLESS:
+        data = self._framing.encode(exchange.stream, [(b":status", b"%d" % status), *head])
+        if body and not bodyless and exchange.method != "HEAD":
             data += framing.data_frame(body)
         exchange.responded = status >= 200
         return self._send(exchange, data, end)
@@ -130,7 +131,8 @@ class Exchanges:
         exchange.sending = False
         if self._exchanges.pop(exchange.stream, None) is not None:
             self._timed.pop(exchange.stream, None)
-            self._framing.forget(exchange.message)
+            if exchange.message is not framing.WHOLE:
+                self._framing.forget(exchange.message)
             if exchange.protocol == draft02.PROTOCOL:
                 self._sessions.end(exchange.stream)
 

@@ -11,13 +11,14 @@ This is the only file that knows aioquic's `H3Connection` from inside. What it o
   are `content-length: +1_0`, two different ones, CONNECT with `:path`, and control characters in values; the length of
   the answer to HEAD, and of 304, is held against a body that does not come; a response without a head is taken. So
   what a message says is checked in `fields`, and here only the order of its frames.
-- `_decode_headers`: lsqpack takes a field section without fields for a broken one.
+- `_decode_headers`: lsqpack takes a field section without fields for a broken one, and aioquic writes to the decoder
+  stream also when there is nothing to say.
 - `_receive_stream_data_uni`, not used: it reads past the payload of GOAWAY and PRIORITY_UPDATE, takes CANCEL_PUSH for
   pushes that were never promised, keeps SETTINGS of any length until they are whole, does not notice the end of a QPACK
   stream, reads unknown streams to their end and keeps them.
 - `_get_or_create_stream`: a generator for each call; `message` creates what it would.
 
-Private members that are used as they are: `_receive_request_or_push_data`, `_encode_headers`,
+Private members that are used as they are: `_receive_request_or_push_data`,
 `_check_control_frame_type`, `_handle_control_frame`, `_stream`, `_decoder`, `_encoder`, `_local_*_stream_id`,
 `_max_push_id`, `_received_settings`. aioquic's WebTransport is not used: it takes no data on bidirectional streams that
 the receiver opened, and knows no sessions.
@@ -108,6 +109,11 @@ class Message(h3.H3Stream):
         self.idle_frames = 0
 
 
+WHOLE = Message(-1)
+"""In place of a Message, for a request that came whole."""
+WHOLE.receiving_ended = True
+
+
 class _Configuration:
     def __init__(self, is_client: bool) -> None:
         self.is_client = is_client
@@ -169,6 +175,30 @@ class Framing(h3.H3Connection):
         except h3.ProtocolError as error:
             raise _failure(error) from None
 
+    def whole(self, stream_id: int, data: bytes) -> Headers | None:
+        """The fields of a request that is one HEADERS frame to the end of its stream, which is what most are.
+
+        None when it is not that, or its head is blocked: then nothing has happened, and it is to be read by `receive`.
+        """
+        if len(data) < 4 or data[0] != _HEADERS:
+            return None
+        size, begin = data[1], 2
+        if size >= 0x80:
+            return None
+        if size >= 0x40:
+            size, begin = (size & 0x3F) << 8 | data[2], 3
+        if size + begin != len(data) or size > self._limits.field_section_bytes:
+            return None
+        try:
+            headers = self._decode_headers(stream_id, data[begin:])
+        except pylsqpack.StreamBlocked:
+            self._decoder.cancel_stream(stream_id)
+            return None
+        except h3.ProtocolError as error:
+            raise _failure(error) from None
+        self.messages += 1
+        return headers
+
     def forget(self, message: Message) -> None:
         """Nothing more of a stream will be read. A head that was not decoded is given up (RFC 9204 §4.4.2)."""
         if self._stream.pop(message.stream_id, None) is not None and (message.blocked or not message.receiving_ended):
@@ -180,7 +210,10 @@ class Framing(h3.H3Connection):
 
     def encode(self, stream_id: int, headers: list[tuple[bytes, bytes]]) -> bytes:
         """A HEADERS frame."""
-        return frame(_HEADERS, self._encode_headers(stream_id, headers))
+        encoder, section = self._encoder.encode(stream_id, headers)
+        if encoder:
+            self._quic.send_stream_data(cast(int, self._local_encoder_stream_id), encoder)
+        return b"\1" + varint.encode(len(section)) + section
 
     def _check_request_or_push_frame_type(self, frame_type: int, stream: h3.H3Stream) -> None:
         assert isinstance(stream, Message)
@@ -241,7 +274,16 @@ class Framing(h3.H3Connection):
     def _decode_headers(self, stream_id: int, frame_data: bytes | None) -> Headers:
         if frame_data == b"\0\0":  # neither fields nor references: trailers may be so
             return []
-        return super()._decode_headers(stream_id, frame_data)
+        try:
+            if frame_data is None:
+                decoder, headers = self._decoder.resume_header(stream_id)
+            else:
+                decoder, headers = self._decoder.feed_header(stream_id, frame_data)
+        except pylsqpack.DecompressionFailed:
+            raise h3.QpackDecompressionFailed from None
+        if decoder:
+            self._quic.send_stream_data(cast(int, self._local_decoder_stream_id), decoder)
+        return headers
 
     def _handle_request_or_push_end(self, stream: h3.H3Stream) -> list[H3Event]:
         assert isinstance(stream, Message)

@@ -32,6 +32,10 @@ class Receiving(Exchanges):
                 exchange = self._exchanges.get(stream)
                 if exchange is not None:
                     return self._read(exchange, data, number == 1)
+                if number == 1 and stream == self._requests.next and not self._client:
+                    raw = self._framing.whole(stream, data)
+                    if raw is not None:
+                        return self._receive_whole(stream, raw)
                 return self._receive_other(stream, data, number == 1)
             match kind:
                 case quic.Kind.CONNECTED:
@@ -115,18 +119,36 @@ class Receiving(Exchanges):
         return opened + self._sessions.receive(lane, data[number[1] :], end)
 
     def _open_request(self, stream: int, data: bytes, end: bool) -> list[events.Event]:
-        if (self._goaway is not None and stream >= self._goaway) or len(self._exchanges) >= self.limits.requests_open:
-            self._endpoint.reset(self._connection, stream, ErrorCode.H3_REQUEST_REJECTED)
-            if not end:
-                self._endpoint.stop(self._connection, stream, ErrorCode.H3_REQUEST_REJECTED)
-            self._framing.cancel(stream)
-            self._wasted()
+        if not self._admit(stream, end):
             return []
         exchange = Exchange(stream, self._framing.message(stream), self._now)
         self._exchanges[stream] = self._timed[stream] = exchange
+        self._count_request()
+        return self._read(exchange, data, end)
+
+    def _receive_whole(self, stream: int, raw: fields.Raw) -> list[events.Event]:
+        """A request that came in one piece: its `raw` fields are all of it."""
+        self._requests.next += 4
+        if not self._admit(stream, True):
+            return []
+        exchange = self._exchanges[stream] = Exchange(stream, framing.WHOLE, self._now)
+        self._count_request()
+        return [*self._receive_request(exchange, raw, True)]
+
+    def _admit(self, stream: int, end: bool) -> bool:
+        """Whether a request may be read; another one is rejected, so that it may be sent again elsewhere."""
+        if len(self._exchanges) < self.limits.requests_open and (self._goaway is None or stream < self._goaway):
+            return True
+        self._endpoint.reset(self._connection, stream, ErrorCode.H3_REQUEST_REJECTED)
+        if not end:
+            self._endpoint.stop(self._connection, stream, ErrorCode.H3_REQUEST_REJECTED)
+        self._framing.cancel(stream)
+        self._wasted()
+        return False
+
+    def _count_request(self) -> None:
         if self._framing.messages >= self.limits.requests:
             self.goaway()
-        return self._read(exchange, data, end)
 
     def _read(self, exchange: Exchange, data: bytes, end: bool) -> list[events.Event]:
         """Bytes of a request stream. While its head is blocked (RFC 9204 §2.1.2) the peer gets no credit for more."""
@@ -189,7 +211,8 @@ class Receiving(Exchanges):
             return self._refuse(exchange, error.status)
         exchange.method = head.method
         exchange.priority = self._priorities.pop(stream, head.priority) if self._priorities else head.priority
-        if exchange.tunnel:
+        if head.method == "CONNECT":
+            exchange.tunnel = True
             self._timed.pop(stream, None)
             if head.protocol == draft02.PROTOCOL and not self._sessions.request(stream, self._now):
                 return self._refuse(exchange, 429)

@@ -9,49 +9,31 @@ from chiron.protocols.http3.priority import Priority
 class Exchange:
     """One request and its response, while either is open."""
 
-    __slots__ = (
-        "began",
-        "blocked",
-        "body_bytes",
-        "head",
-        "length",
-        "message",
-        "method",
-        "paused_at",
-        "priority",
-        "protocol",
-        "received",
-        "responded",
-        "sending",
-        "stream",
-    )
+    # Defaults belong to the class: most requests set few of them.
+    method = ""
+    protocol: str | None = None
+    head = False
+    """The peer's head has come, and the owner knows of it."""
+    length: int | None = None
+    """Bytes that the peer's body must have."""
+    body_bytes = 0
+    received = False
+    """All that the peer has to say has come, or is not wanted."""
+    responded = False
+    """The final head was sent."""
+    sending = True
+    tunnel = False
+    """CONNECT: what follows the head is no body, but somebody else's bytes both ways (RFC 9114 §4.4)."""
+    paused_at: float | None = None
+    blocked = False
+    """The head waits for the QPACK encoder stream, and reading is paused for it."""
+    priority: str | Priority | None = None
 
     def __init__(self, stream: int, message: Message, now: float) -> None:
         self.stream = stream
         self.message = message
         self.began = now
         """The phase that is being received: the head, then the body."""
-        self.method = ""
-        self.protocol: str | None = None
-        self.head = False
-        """The peer's head has come, and the owner knows of it."""
-        self.length: int | None = None
-        """Bytes that the peer's body must have."""
-        self.body_bytes = 0
-        self.received = False
-        """All that the peer has to say has come, or is not wanted."""
-        self.responded = False
-        """The final head was sent."""
-        self.sending = True
-        self.paused_at: float | None = None
-        self.blocked = False
-        """The head waits for the QPACK encoder stream, and reading is paused for it."""
-        self.priority: str | Priority | None = None
-
-    @property
-    def tunnel(self) -> bool:
-        """CONNECT: what follows the head is no body, but somebody else's bytes both ways (RFC 9114 §4.4)."""
-        return self.method == "CONNECT"
 
 
 class Seen:

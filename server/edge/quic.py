@@ -173,3 +173,4 @@ class QuicListener:
             step(now)
         except BaseException as error:
             self._engine.failed(error, connection)
+        connection.socket.wake()

@@ -100,6 +100,8 @@ class Listened:
     addresses: list[str] = field(default_factory=list)
     gone: list[int] = field(default_factory=list)
     changed: asyncio.Event = field(default_factory=asyncio.Event)
+    answer: Callable[[int, Sequence[Any]], None] = field(default=lambda link, events: None)
+    """Called with what was received."""
 
     def opened(self, link: int, *, address: str) -> None:
         self.addresses.append(address)
@@ -111,6 +113,7 @@ class Listened:
         assert link in self.open
         assert link not in self.gone
         self.events[link] += events
+        self.answer(link, events)
         self.changed.set()
 
     def closed(self, link: int) -> None:

@@ -223,6 +223,23 @@ def test_a_blocked_head_gives_its_client_no_credit_until_it_is_decoded() -> None
     assert stream not in client.server_endpoint.paused
 
 
+def test_a_whole_request_whose_head_is_blocked_waits_for_the_encoder_stream() -> None:
+    client = RawClient()
+    block = b"\x02\x00\xd1\xd7\x50\x0bchiron.test\xc1\x80"
+    first, told = client.request(frame(0x01, block), True)
+    second, also = client.request(frame(0x01, block), True)
+    assert told == also == []
+    _, told = client.open(b"\x02\x3f\xbd\x01" + b"\x43x-y\x01z")
+    assert [(event.stream, event.headers, event.end) for event in told if isinstance(event, RequestReceived)] == [
+        (first, [("x-y", "z")], True),
+        (second, [("x-y", "z")], True),
+    ]
+    client.server.respond(first, 200, [])
+    client.server.respond(second, 200, [])
+    assert client.server.requests == 0
+    assert client.server.deadline() is None
+
+
 # --- cancelling ------------------------------------------------------------------------------------------------------
 
 
