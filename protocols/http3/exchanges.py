@@ -90,8 +90,12 @@ class Exchanges:
     ) -> bool:
         head = fields.encoded(headers)
         bodyless = status in BODYLESS
-        if end and not bodyless and not any(field[0] == b"content-length" for field in head):
-            head.append((b"content-length", b"%d" % len(body)))
+        if end and not bodyless:
+            for name, _ in head:
+                if name == b"content-length":
+                    break
+            else:
+                head.append((b"content-length", b"%d" % len(body)))
         data = self._framing.encode(exchange.stream, [(b":status", b"%d" % status), *head])
         if body and not bodyless and exchange.method != "HEAD":
             data += framing.data_frame(body)

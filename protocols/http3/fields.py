@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from enum import IntEnum
 from typing import NamedTuple, TypeAlias
 
 from chiron.protocols.http3.errors import Malformed, Unacceptable
@@ -19,59 +18,57 @@ CONNECTION_SPECIFIC = frozenset(
 
 _NAME = re.compile(rb":?[!#$%&'*+\-.^_`|~0-9a-z]+")  # RFC 9110 §5.1, in lower case: RFC 9114 §4.2
 _VALUE = re.compile(rb"(?:[!-~\x80-\xff](?:[\t -~\x80-\xff]*[!-~\x80-\xff])?)?")  # RFC 9110 §5.5
-_TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
-_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+\-.]*")  # RFC 3986 §3.1
+_TOKEN_FORM = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_SCHEME_FORM = re.compile(r"[A-Za-z][A-Za-z0-9+\-.]*")  # RFC 3986 §3.1
 # RFC 3986 §3.2.2 host and port, without userinfo: a name or IPv4 address, or an IP literal in brackets.
-_AUTHORITY = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~!$&'()*+,;=%-]+)(?::[0-9]*)?")
-_PATH = re.compile(r"/[!\"$-~]*|\*")  # visible ASCII without `#`: a fragment is never sent (RFC 9110 §7.1)
-_LENGTH = re.compile(r"[0-9]{1,18}")
-_STATUS = re.compile(r"[1-9][0-9]{2}")
+_AUTHORITY_FORM = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~!$&'()*+,;=%-]+)(?::[0-9]*)?")
+_PATH_FORM = re.compile(r"/[!\"$-~]*|\*")  # visible ASCII without `#`: a fragment is never sent (RFC 9110 §7.1)
+_LENGTH_FORM = re.compile(r"[0-9]{1,18}")
+_STATUS_FORM = re.compile(r"[1-9][0-9]{2}")
 
 _FIELD_OVERHEAD = 32  # RFC 9114 §4.2.2
 
 
-class Kind(IntEnum):
-    """What a field needs besides a check of its characters. Pseudo-header fields come before PSEUDO, 0 is none."""
-
-    METHOD = 1
-    SCHEME = 2
-    AUTHORITY = 3
-    PATH = 4
-    PROTOCOL = 5
-    STATUS = 6
-    PSEUDO = 7
-    LENGTH = 8
-    HOST = 9
-    COOKIE = 10
-    PRIORITY = 11
-    EXPECT = 12
-    CONNECTION = 13
-
+# What a field needs besides a check of its characters: 0 for nothing, up to PSEUDO those with a colon. Plain integers,
+# for members of an enumeration cost a call each time they are named.
+_METHOD = 1
+_SCHEME = 2
+_AUTHORITY = 3
+_PATH = 4
+_PROTOCOL = 5
+_STATUS = 6
+_PSEUDO = 7
+_CONTENT_LENGTH = 8
+_HOST = 9
+_COOKIE = 10
+_PRIORITY = 11
+_EXPECT = 12
+_CONNECTION = 13
 
 _KINDS: dict[str, int] = {
-    ":method": Kind.METHOD,
-    ":scheme": Kind.SCHEME,
-    ":authority": Kind.AUTHORITY,
-    ":path": Kind.PATH,
-    ":protocol": Kind.PROTOCOL,
-    ":status": Kind.STATUS,
-    "content-length": Kind.LENGTH,
-    "host": Kind.HOST,
-    "cookie": Kind.COOKIE,
-    "priority": Kind.PRIORITY,
-    "expect": Kind.EXPECT,
-    **dict.fromkeys(CONNECTION_SPECIFIC, Kind.CONNECTION),
+    ":method": _METHOD,
+    ":scheme": _SCHEME,
+    ":authority": _AUTHORITY,
+    ":path": _PATH,
+    ":protocol": _PROTOCOL,
+    ":status": _STATUS,
+    "content-length": _CONTENT_LENGTH,
+    "host": _HOST,
+    "cookie": _COOKIE,
+    "priority": _PRIORITY,
+    "expect": _EXPECT,
+    **dict.fromkeys(CONNECTION_SPECIFIC, _CONNECTION),
 }
 _RULES: dict[int, re.Pattern[str]] = {
-    Kind.METHOD: _TOKEN,
-    Kind.SCHEME: _SCHEME,
-    Kind.AUTHORITY: _AUTHORITY,
-    Kind.PATH: _PATH,
-    Kind.PROTOCOL: _TOKEN,
-    Kind.STATUS: _STATUS,
+    _METHOD: _TOKEN_FORM,
+    _SCHEME: _SCHEME_FORM,
+    _AUTHORITY: _AUTHORITY_FORM,
+    _PATH: _PATH_FORM,
+    _PROTOCOL: _TOKEN_FORM,
+    _STATUS: _STATUS_FORM,
 }
-_REQUEST = frozenset({Kind.METHOD, Kind.SCHEME, Kind.AUTHORITY, Kind.PATH, Kind.PROTOCOL})
-_RESPONSE = frozenset({Kind.STATUS})
+_REQUEST = frozenset({_METHOD, _SCHEME, _AUTHORITY, _PATH, _PROTOCOL})
+_RESPONSE = frozenset({_STATUS})
 
 # Fields repeat from request to request, so what was checked once is kept: a lookup costs a sixth of a check. Clients
 # choose the keys, so the tables are bounded, long values stay out, and so does what is secret.
@@ -113,24 +110,26 @@ def request(raw: Raw, limits: Limits) -> Request:
     pseudo, headers, special = _split(raw, _REQUEST, limits)
     length: int | None = None
     priority = host = None
-    expects = False
+    cookies = expects = False
     for kind, (name, value) in special:
-        if kind == Kind.LENGTH:
+        if kind == _CONTENT_LENGTH:
             length = _length(value, length)
-        elif kind == Kind.HOST:
+        elif kind == _HOST:
             if host is not None:
                 raise Malformed("two Host fields")
             host = value
-        elif kind == Kind.PRIORITY:
+        elif kind == _PRIORITY:
             priority = value if priority is None else f"{priority}, {value}"
-        elif kind == Kind.EXPECT:
+        elif kind == _COOKIE:
+            cookies = True
+        elif kind == _EXPECT:
             expects = value.lower() == "100-continue"
-        elif kind == Kind.CONNECTION and (name != "te" or value.lower() != "trailers"):
+        elif kind == _CONNECTION and (name != "te" or value.lower() != "trailers"):
             raise Malformed(f"{name} is specific to a connection")
-    method, protocol = pseudo.get(Kind.METHOD), pseudo.get(Kind.PROTOCOL)
-    scheme, path, authority = pseudo.get(Kind.SCHEME), pseudo.get(Kind.PATH), pseudo.get(Kind.AUTHORITY)
+    method, protocol = pseudo.get(_METHOD), pseudo.get(_PROTOCOL)
+    scheme, path, authority = pseudo.get(_SCHEME), pseudo.get(_PATH), pseudo.get(_AUTHORITY)
     if host is not None and host != authority:
-        if authority is not None or not _AUTHORITY.fullmatch(host):
+        if authority is not None or not _AUTHORITY_FORM.fullmatch(host):
             raise Malformed(":authority and Host differ")  # RFC 9114 §4.3.1
         authority = host
     if method is None or authority is None:
@@ -145,7 +144,7 @@ def request(raw: Raw, limits: Limits) -> Request:
         raise Malformed("no :scheme, or no :path")
     if len(path) > limits.target_bytes:
         raise Unacceptable(414)
-    if any(kind == Kind.COOKIE for kind, _ in special):
+    if cookies:
         headers = _joined(headers)
     return Request(method, scheme, authority, path, protocol, headers, length, priority, expects)
 
@@ -155,11 +154,11 @@ def response(raw: Raw, limits: Limits) -> Response:
     pseudo, headers, special = _split(raw, _RESPONSE, limits)
     length: int | None = None
     for kind, (name, value) in special:
-        if kind == Kind.CONNECTION:
+        if kind == _CONNECTION:
             raise Malformed(f"{name} is specific to a connection")
-        if kind == Kind.LENGTH:
+        if kind == _CONTENT_LENGTH:
             length = _length(value, length)
-    status = pseudo.get(Kind.STATUS)
+    status = pseudo.get(_STATUS)
     if status is None or status == "101":  # RFC 9114 §4.5
         raise Malformed("no :status")
     return Response(int(status), headers, length)
@@ -168,7 +167,7 @@ def response(raw: Raw, limits: Limits) -> Response:
 def trailers(raw: Raw, limits: Limits) -> list[Field]:
     """Check trailers, which have no pseudo-header fields. Raises Malformed, or Unacceptable with 431."""
     _, headers, special = _split(raw, frozenset(), limits)
-    if any(kind == Kind.CONNECTION for kind, _ in special):
+    if any(kind == _CONNECTION for kind, _ in special):
         raise Malformed("trailers specific to a connection")
     return headers
 
@@ -199,7 +198,7 @@ def _split(
         size += bytes_
         if not kind:
             headers.append(field)
-        elif kind > Kind.PSEUDO:
+        elif kind > _PSEUDO:
             headers.append(field)
             special.append((kind, field))
         elif headers or kind in pseudo or kind not in allowed:
@@ -253,7 +252,7 @@ def _length(value: str, known: int | None) -> int:
     """Content-Length (RFC 9110 §8.6): digits, and the same in every field and list member."""
     for part in value.split(","):
         digits = part.strip(" \t")
-        if not _LENGTH.fullmatch(digits) or (known is not None and int(digits) != known):
+        if not _LENGTH_FORM.fullmatch(digits) or (known is not None and int(digits) != known):
             raise Malformed("Content-Length")
         known = int(digits)
     assert known is not None
