@@ -155,7 +155,11 @@ class Connection(Receiving):
             raise LocalProtocolError("there is no session to accept on this stream")
         self._send_head(exchange, 200, [draft02.ANSWER, *headers], b"", False)
         happened: list[events.Event] = [*self._sessions.accept(stream)]
-        return [*happened, *self._receive_capsules(exchange, b"", False)]
+        try:
+            happened += self._receive_capsules(exchange, b"", False)
+        except ConnectionFailed as error:
+            self.close(error.code, error.reason)
+        return happened
 
     def open_session_stream(self, session: int, unidirectional: bool) -> int:
         """A stream of ours in a session; -1 when that is gone."""

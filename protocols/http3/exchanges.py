@@ -30,6 +30,10 @@ from chiron.protocols.webtransport.events import SessionClosed
 
 BODYLESS = frozenset({204, 205, 304})
 
+_LARGE_COST = 10.0
+"""What a field section that is too large costs: with references a few KiB may have said many MiB (RFC 9204 §7.1)."""
+_LIMITS = Limits()
+
 
 class Exchanges:
     """What both halves of a connection stand on: its state, and the steps that end a request."""
@@ -43,7 +47,7 @@ class Exchanges:
         limits: Limits | None = None,
         now: float,
     ) -> None:
-        self.limits = limits or Limits()
+        self.limits = limits or _LIMITS
         self._endpoint = endpoint
         self._connection = connection
         self._client = client
@@ -174,7 +178,7 @@ class Exchanges:
         """Answer a request that the owner does not know of."""
         self._send_head(exchange, status, (), b"", True)
         self._drop(exchange)
-        self._wasted()
+        self._wasted(_LARGE_COST if status == 431 else 1.0)
         return []
 
     def _cut_off(self, exchange: Exchange, status: int) -> list[events.Event]:
@@ -185,6 +189,6 @@ class Exchanges:
         self._refuse(exchange, status)
         return happened
 
-    def _wasted(self) -> None:
-        if not self._client and not self._waste.take(self._now):
+    def _wasted(self, cost: float = 1.0) -> None:
+        if not self._client and not self._waste.take(self._now, cost):
             raise ConnectionFailed(ErrorCode.H3_EXCESSIVE_LOAD, "too many requests were cancelled or refused")

@@ -188,6 +188,8 @@ def _split(
     raw: Raw, allowed: frozenset[int], limits: Limits
 ) -> tuple[dict[int, str], list[Field], list[tuple[int, Field]]]:
     """Pseudo-header fields by kind, the others in order, and again those of them that need more."""
+    if len(raw) > limits.header_fields + len(allowed):  # so nothing of what expands is looked at
+        raise Unacceptable(431)
     pseudo: dict[int, str] = {}
     headers: list[Field] = []
     special: list[tuple[int, Field]] = []

@@ -220,6 +220,7 @@ class Framing(h3.H3Connection):
         size = stream.frame_size
         assert size is not None
         if frame_type == _DATA and size:
+            stream.idle_frames = 0
             return
         if frame_type == _HEADERS:
             if stream.tunnel:

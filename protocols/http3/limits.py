@@ -34,7 +34,7 @@ class Limits:
     cancellations_per_second: float = 10.0
     """At which that allowance comes back."""
     idle_frames: int = 256
-    """Frames that carry nothing (unknown, or DATA of no bytes) allowed on one stream."""
+    """Frames that carry nothing (unknown, or DATA of no bytes) allowed on one stream between two of data."""
     control_bytes: int = 4_096
     """Of one frame on the control stream that is kept to be read."""
     control_frames: int = 1_024

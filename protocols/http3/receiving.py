@@ -143,7 +143,8 @@ class Receiving(Exchanges):
         if not end:
             self._endpoint.stop(self._connection, stream, ErrorCode.H3_REQUEST_REJECTED)
         self._framing.cancel(stream)
-        self._wasted()
+        if self._goaway is None:
+            self._wasted()
         return False
 
     def _count_request(self) -> None:

@@ -74,8 +74,8 @@ class Allowance:
         self._left = float(burst)
         self._at = now
 
-    def take(self, now: float) -> bool:
-        """One more; False: it was too much."""
-        self._left = min(self._burst, self._left + (now - self._at) * self._rate) - 1.0
+    def take(self, now: float, cost: float) -> bool:
+        """Waste `cost` more; False: it was too much."""
+        self._left = min(self._burst, self._left + (now - self._at) * self._rate) - cost
         self._at = now
         return self._left >= 0.0
