@@ -62,5 +62,8 @@ class WebSocket:
         except ConnectionClosed as error:
             raise Ended(error.rcvd.code if error.rcvd else 0) from error
 
+    async def network_changed(self) -> None:
+        """TCP stays where it is; whether that still works, silence tells."""
+
     async def close(self) -> None:
         await self._socket.close()

@@ -46,10 +46,6 @@ class WebSocketH3:
             raise
         return cls(connection, exchange)
 
-    @property
-    def connection(self) -> Connection:
-        return self._connection
-
     async def receive(self) -> bytes:
         while not self._messages:
             try:
@@ -73,6 +69,9 @@ class WebSocketH3:
             raise self._end()
         self._protocol.send_text(message)
         await self._flush()
+
+    async def network_changed(self) -> None:
+        await self._connection.rebind()
 
     async def close(self) -> None:
         if self._protocol.state is State.OPEN:

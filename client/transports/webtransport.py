@@ -57,10 +57,6 @@ class WebTransport:
             raise
         return made
 
-    @property
-    def connection(self) -> Connection:
-        return self._connection
-
     async def receive(self) -> bytes:
         while not self._messages:
             if self._ended is not None:
@@ -80,6 +76,9 @@ class WebTransport:
             await self._outgoing.write(records.encode(message))
         except NotReachable as error:
             raise Ended from error
+
+    async def network_changed(self) -> None:
+        await self._connection.rebind()
 
     async def close(self) -> None:
         self._connection.close_session(self._session)

@@ -143,7 +143,10 @@ def test_what_works_again_is_taken_again() -> None:
     run_at_once(work(World()))
 
 
-@pytest.mark.parametrize("offers", [{"webtransport": None}, {}, ServerRefused("not_found"), NotReachable("away"), None])
+@pytest.mark.parametrize(
+    "offers",
+    [{"webtransport": None}, {"webtransport": {"url": 7}}, {}, ServerRefused("not_found"), NotReachable("away"), None],
+)
 def test_a_server_that_offers_nothing_has_websocket(offers: Any) -> None:
     async def work(world: World) -> None:
         world.offers = offers

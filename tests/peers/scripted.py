@@ -84,7 +84,7 @@ class Peer:
     """The server's end of one link."""
 
     def __init__(self, socket: Carrier) -> None:
-        self._socket = socket
+        self.carrier = self._socket = socket
         self._id = 0
         self.ended = asyncio.Event()
 

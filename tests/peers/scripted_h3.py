@@ -198,7 +198,10 @@ class Session:
         return await self._messages.get()
 
     async def send(self, message: str, /) -> None:
-        self._asked.http.send_stream(self._stream, records.encode(message.encode()))
+        self.send_bytes(records.encode(message.encode()))
+
+    def send_bytes(self, data: bytes) -> None:
+        self._asked.http.send_stream(self._stream, data)
         self._asked.server.turn()
 
     def send_datagram(self, message: bytes) -> None:
