@@ -173,11 +173,12 @@ def test_many_bodies_of_one_connection_are_not_kept_for_long(run: Run, quic: Any
         limits = EdgeLimits(http3=http3.Limits(body_bytes=1000))
         async with quic(limits=limits) as house, visit(house.port) as visitor:
             streams = [visitor.ask("/a", method="POST", body=bytes(900), end=False) for _ in range(10)]
-            statuses = [(await visitor.answer(stream)).status for stream in streams[8:]]
-            assert statuses == [503, 503]
-            for stream in streams[:8]:
-                visitor.send(stream, b"", end=True)
-                assert (await visitor.answer(stream)).status == 200
+            await visitor.until(lambda: sum(visitor.answers[stream].ended for stream in streams) == 2)
+            for stream in streams:
+                if not visitor.answers[stream].ended:
+                    visitor.send(stream, b"", end=True)
+            statuses = [(await visitor.answer(stream)).status for stream in streams]
+            assert sorted(statuses) == [200] * 8 + [503] * 2
             assert (await visitor.answer(visitor.ask("/b", method="POST", body=bytes(900)))).status == 200
 
     run(main())
@@ -310,8 +311,9 @@ def test_what_there_is_and_was_is_counted(run: Run, quic: Any) -> None:
                 await visitor.get("/a")
                 stats = house.listener.stats()
                 assert (stats["connections"], stats["handshakes"], stats["refused"]) == (1, 1, 0)
-                assert min(stats[f"{way}_datagrams"] for way in ("received", "sent")) > 2
-                assert min(stats[f"{way}_bytes"] for way in ("received", "sent")) > 2400
+                for way in ("received", "sent"):
+                    assert stats[f"{way}_datagrams"] >= 2
+                    assert stats[f"{way}_bytes"] > 1200
             await house.until_empty()
             while house.listener.stats()["connections"]:
                 await asyncio.sleep(0.005)
