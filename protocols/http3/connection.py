@@ -208,7 +208,9 @@ class Connection(Receiving):
 
     def deadline(self) -> float | None:
         """When to call `expire`; it moves with what is received and sent."""
-        if not (self._timed or self._stalled or self._openings or self._goaway is not None or self._sessions.sessions):
+        if not (
+            self._timed or self._stalled or self._openings or self._goaway is not None or self._sessions.early_streams
+        ):
             return None
         limits = self.limits
         times = [self._due(exchange) for exchange in self._timed.values() if exchange.paused_at is None]

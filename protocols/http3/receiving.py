@@ -15,7 +15,14 @@ from chiron.protocols.quic import varint
 from chiron.protocols.webtransport import CapsuleError, SessionIdError, draft02
 from chiron.protocols.webtransport.events import SessionClosed, SessionStream
 
+# Plain integers, for members of an enumeration cost a call each time they are named.
+_CONNECTED = int(quic.Kind.CONNECTED)
 _STREAM = int(quic.Kind.STREAM)
+_RESET = int(quic.Kind.RESET)
+_STOPPED = int(quic.Kind.STOPPED)
+_WRITABLE = int(quic.Kind.WRITABLE)
+_DATAGRAM = int(quic.Kind.DATAGRAM)
+_CLOSED = int(quic.Kind.CLOSED)
 
 
 class Receiving(Exchanges):
@@ -26,7 +33,7 @@ class Receiving(Exchanges):
         _, kind, stream, data, number = event
         self._now = now
         if self._over:
-            return [events.Closed(number, data.decode("utf-8", "replace"), stream)] if kind == quic.Kind.CLOSED else []
+            return [_closed(event)] if kind == _CLOSED else []
         try:
             if kind == _STREAM:
                 exchange = self._exchanges.get(stream)
@@ -37,23 +44,20 @@ class Receiving(Exchanges):
                     if raw is not None:
                         return self._receive_whole(stream, raw)
                 return self._receive_other(stream, data, number == 1)
-            match kind:
-                case quic.Kind.CONNECTED:
-                    self._connected = True
-                case quic.Kind.RESET:
-                    return self._receive_reset(stream, number)
-                case quic.Kind.STOPPED:
-                    return self._receive_stop(stream, number)
-                case quic.Kind.WRITABLE:
-                    self._stalled.pop(stream, None)
-                    return [events.Writable(stream)]
-                case quic.Kind.DATAGRAM:
-                    return self._receive_datagram(data)
-                case quic.Kind.CLOSED:
-                    self._over = True
-                    return [events.Closed(number, data.decode("utf-8", "replace"), stream)]
-                case _:
-                    pass
+            if kind == _DATAGRAM:
+                return self._receive_datagram(data)
+            if kind == _WRITABLE:
+                self._stalled.pop(stream, None)
+                return [events.Writable(stream)]
+            if kind == _RESET:
+                return self._receive_reset(stream, number)
+            if kind == _STOPPED:
+                return self._receive_stop(stream, number)
+            if kind == _CONNECTED:
+                self._connected = True
+            elif kind == _CLOSED:
+                self._over = True
+                return [_closed(event)]
         except ConnectionFailed as error:
             self.close(error.code, error.reason)
         except SessionIdError:
@@ -361,3 +365,8 @@ class Receiving(Exchanges):
             if len(self._priorities) >= self.limits.requests_open:
                 del self._priorities[next(iter(self._priorities))]
             self._priorities[stream] = value
+
+
+def _closed(event: quic.Event) -> events.Closed:
+    _, _, ending, reason, code = event
+    return events.Closed(code, reason.decode("utf-8", "replace"), ending)
