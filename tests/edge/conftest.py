@@ -302,6 +302,7 @@ def quic(request: pytest.FixtureRequest, certificate: Certificate) -> Open:
         limits: EdgeLimits | None = None,
         max_connections: int = 100,
         max_message: int = 65_536,
+        host: str = "127.0.0.1",
         **options: Any,
     ) -> AsyncIterator[QuicHouse]:
         """`options` are limits of the engine."""
@@ -312,7 +313,7 @@ def quic(request: pytest.FixtureRequest, certificate: Certificate) -> Open:
         desk, links = Desk(), Listened()
         service = WebSocketService(links, mode=mode, max_message=max_message)
         listener = QuicListener(engine, desk, service, limits=limits, max_connections=max_connections)
-        sock = udp.bind("127.0.0.1", 0)
+        sock = udp.bind(host, 0)
         port = sock.getsockname()[1]
         endpoint = make_endpoint(
             request.param,

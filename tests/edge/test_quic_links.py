@@ -8,9 +8,10 @@ from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 import pytest
+from datagram_proxy import DatagramProxy
 from h3_visitor import Visitor, visit
 
-from chiron._core import Connect, Frame, Message, Watermark
+from chiron._core import Connect, Frame, Message, Pong, Watermark
 from chiron.protocols import http3
 from chiron.protocols.wire import records
 from chiron.server.edge import EdgeLimits
@@ -53,6 +54,10 @@ async def until_said(visitor: Visitor, stream: int, count: int = 1) -> list[dict
     """Wait for so many frames on a link's stream; all that are there."""
     await visitor.until(lambda: len(said(visitor.lanes[stream].data)) >= count)
     return said(visitor.lanes[stream].data)
+
+
+async def until_pongs(house: Any, number: int, count: int) -> None:
+    await house.links.until(lambda: sum(isinstance(each, Pong) for each in house.links.events[number]) >= count)
 
 
 async def until_aborted(visitor: Visitor, stream: int) -> None:
@@ -224,6 +229,23 @@ def test_a_client_leaves(run: Run, quic: Any, leave: str, code: int) -> None:
                 if leave in ("end", "reset"):
                     await visitor.until(lambda: session in visitor.closed_sessions)
             await house.until_empty()
+
+    run(main())
+
+
+def test_a_client_whose_port_changes_notices_nothing(run: Run, quic: Any) -> None:
+    async def main() -> None:
+        async with quic() as house, DatagramProxy("127.0.0.1", house.port) as proxy, visit(proxy.port) as visitor:
+            _, stream, number = await link(house, visitor)
+            for n in range(3):
+                proxy.rebind()
+                visitor.write(stream, records.encode(b'{"op":"pong"}'))
+                await until_pongs(house, number, n + 1)
+                house.hub.send_frame(number, Frame.ok(n))
+                house.engine.wake()
+                assert [frame["id"] for frame in await until_said(visitor, stream, n + 1)] == list(range(n + 1))
+            assert house.listener.stats()["moved"] >= 1
+            assert house.listener.connections == 1
 
     run(main())
 

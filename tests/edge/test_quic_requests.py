@@ -319,3 +319,12 @@ def test_what_there_is_and_was_is_counted(run: Run, quic: Any) -> None:
                 await asyncio.sleep(0.005)
 
     run(main())
+
+
+def test_an_address_of_ipv4_is_one_on_a_socket_of_both_families(run: Run, quic: Any) -> None:
+    async def main() -> None:
+        async with quic(host="") as house, visit(house.port) as visitor:
+            assert (await visitor.get("/a")).status == 200
+            assert house.desk.addresses == ["127.0.0.1"]
+
+    run(main())
