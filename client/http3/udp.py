@@ -68,6 +68,7 @@ class Udp:
         self._handle, self._deadline, self._expire = handle, deadline, expire
         self._awaited, self._lost = awaited, lost
         self._socket: _Socket | None = None
+        self._former: list[_Socket] = []
         self._moving: asyncio.Task[None] | None = None
         self._arrived: list[tuple[bytes, Address]] = []
         self._turning: asyncio.Handle | None = None
@@ -112,6 +113,7 @@ class Udp:
         self.wake()
         if former is not None:
             # What is under way to it may still arrive.
+            self._former.append(former)
             self._loop.call_later(REBIND_PAUSE, self._drop, former)
 
     def close(self) -> None:
@@ -126,7 +128,8 @@ class Udp:
                 handle.cancel()
         if self._moving is not None:
             self._moving.cancel()
-        self._drop(self._socket)
+        for socket in [*self._former, self._socket]:
+            self._drop(socket)
 
     # --- called by the socket ----------------------------------------------------------------------------------------
 
@@ -241,7 +244,8 @@ class Udp:
         self.close()
         self._lost(reason)
 
-    @staticmethod
-    def _drop(socket: _Socket | None) -> None:
+    def _drop(self, socket: _Socket | None) -> None:
+        if socket in self._former:
+            self._former.remove(socket)
         if socket is not None and socket.transport is not None:
             socket.transport.close()
