@@ -58,6 +58,8 @@ _KNOWN = frozenset({_CANCEL_PUSH, _SETTINGS, _GOAWAY, _MAX_PUSH_ID, _PRIORITY_UP
 
 _MAX_FIELD_SECTION_SIZE = 0x06
 
+_AFTER_HEADERS = h3.HeadersState.AFTER_HEADERS
+
 
 class Failed(NamedTuple):
     """A message broke off by its sender's fault: its stream ends with `code`."""
@@ -166,6 +168,9 @@ class Framing(h3.H3Connection):
 
     def receive(self, message: Message, data: bytes, end: bool) -> list[Part]:
         """Bytes of a request stream."""
+        if not end and message.headers_recv_state is _AFTER_HEADERS and (begin := _begin_of_data(message, data)):
+            message.idle_frames = 0
+            return [DataReceived(data[begin:], message.stream_id, False)]
         try:
             return cast("list[Part]", self._receive_request_or_push_data(message, data, end))
         except _Oversize:
@@ -440,6 +445,14 @@ class Framing(h3.H3Connection):
 
 class _Oversize(Exception):
     """A HEADERS frame is longer than a field section may be."""
+
+
+def _begin_of_data(message: Message, data: bytes) -> int:
+    """Where the payload begins, if bytes are one DATA frame with a payload, as most of a tunnel comes; else 0."""
+    if message.frame_size is not None or message.buffer or message.blocked or message.broken:
+        return 0
+    length = varint.decode(data, 1) if data[:1] == b"\0" else None
+    return length[1] if length is not None and length[0] and sum(length) == len(data) else 0
 
 
 def data_frame(data: bytes) -> bytes:
