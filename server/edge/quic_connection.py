@@ -49,6 +49,26 @@ class QuicConnection:
     after `drain` the time to close.
     """
 
+    __slots__ = (
+        "_address",
+        "_armed",
+        "_around",
+        "_body_bytes",
+        "_channel",
+        "_closed",
+        "_draining",
+        "_exchanges",
+        "_gone",
+        "_http",
+        "_links",
+        "_network",
+        "_refusing",
+        "_sent_at",
+        "id",
+        "number",
+        "socket",
+    )
+
     def __init__(
         self,
         id: int,

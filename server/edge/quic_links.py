@@ -31,6 +31,19 @@ class QuicLink(ABC):
     What it cannot send waits in the hub, which is paused meanwhile: there it can be replaced, dropped, or become lag.
     """
 
+    __slots__ = (
+        "_address",
+        "_channel",
+        "_close_code",
+        "_holding",
+        "_paused",
+        "_peer_ended",
+        "_phase",
+        "_reason",
+        "_service",
+        "_stream",
+        "id",
+    )
     transport: ClassVar[str]
 
     def __init__(self, channel: Channel, service: WebSocketService, stream: int, id: int, address: str) -> None:
@@ -232,6 +245,7 @@ class QuicLink(ABC):
 class StreamLink(QuicLink):
     """A WebSocket whose frames are the content of an extended CONNECT, both ways (RFC 9220)."""
 
+    __slots__ = ()
     transport = "websocket-h3"
 
     @classmethod
@@ -276,6 +290,7 @@ class SessionLink(QuicLink):
     There is nothing else that a session could be for: further streams are refused.
     """
 
+    __slots__ = ("data_stream",)
     transport = "webtransport"
 
     def __init__(self, channel: Channel, service: WebSocketService, session: int, address: str) -> None:

@@ -17,7 +17,7 @@ import structlog
 from chiron.protocols.quic.endpoint import Endpoint, Event
 from chiron.server.edge.engine import Engine
 
-RECEIVES = 8
+RECEIVES = 4
 """Batches that one turn of the loop reads at most: the others have a turn too."""
 GRANULARITY = 0.001
 """Seconds: uvloop rounds what it is asked for to milliseconds, so a timer of less would spin the loop."""
