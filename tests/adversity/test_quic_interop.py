@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 import pytest
 from aioquic.quic.configuration import QuicConfiguration
 from aioquic.quic.connection import QuicConnection
-from aioquic_client import AioquicClient, Lost, opened
+from aioquic_client import AioquicClient, Answer, Lost, opened
 from datagram_proxy import DatagramProxy, Harm
 from proxy import Direction
 from quic_path import SECRET, TICKET_KEY, pair
@@ -111,18 +111,24 @@ async def test_zerortt(connect: Open) -> None:
         await until(lambda: client.tickets, lambda: "no session ticket came")
         ticket = client.tickets[0]
         assert ticket.max_early_data_size == 0xFFFFFFFF
-    async with connect(session_ticket=ticket, early=True) as client:
-        safe, unsafe = await asyncio.gather(
-            client.get("/readyz"),
-            client.ask("POST", "/v1/logins", (b"content-type", b"application/json"), body=b"{}"),
-        )
-        assert client.handshake is not None
-        assert client.handshake.early_data_accepted
-        assert safe.status == 200
-        assert unsafe.status == 425
-        # Afterwards it is looked at.
-        again = await client.ask("POST", "/v1/logins", (b"content-type", b"application/json"), body=b"{}")
-        assert again.status in (400, 422)
+    statuses = set()
+    # Early data that comes late is no early data: the handshake may win.
+    for _ in range(20):
+        async with connect(session_ticket=ticket, early=True) as client:
+            safe, unsafe = await asyncio.gather(client.get("/readyz"), sign_in_as_nobody(client))
+            assert client.handshake is not None
+            assert client.handshake.early_data_accepted
+            assert safe.status == 200
+            statuses.add(unsafe.status)
+            assert (await sign_in_as_nobody(client)).status == 422
+        if 425 in statuses:
+            break
+    assert statuses <= {425, 422}
+    assert 425 in statuses
+
+
+async def sign_in_as_nobody(client: AioquicClient) -> Answer:
+    return await client.ask("POST", "/v1/logins", (b"content-type", b"application/json"), body=b"{}")
 
 
 async def test_keyupdate(connect: Open, expected: str) -> None:
