@@ -18,10 +18,10 @@ This is the only file that knows aioquic's `H3Connection` from inside. What it o
   stream, reads unknown streams to their end and keeps them.
 - `_get_or_create_stream`: a generator for each call; `message` creates what it would.
 
-Private members that are used as they are: `_receive_request_or_push_data`,
-`_check_control_frame_type`, `_handle_control_frame`, `_stream`, `_decoder`, `_encoder`, `_local_*_stream_id`,
-`_max_push_id`, `_received_settings`. aioquic's WebTransport is not used: it takes no data on bidirectional streams that
-the receiver opened, and knows no sessions.
+Private members that are used as they are: `_receive_request_or_push_data`, `_check_control_frame_type`,
+`_handle_control_frame`, `_stream`, `_decoder`, `_encoder`, `_local_*_stream_id`, `_max_push_id`, `_received_settings`.
+aioquic's WebTransport is not used: it takes no data on bidirectional streams that the receiver opened, and knows no
+sessions.
 """
 
 from __future__ import annotations

@@ -124,6 +124,7 @@ class Receiving(Exchanges):
 
     def _open_request(self, stream: int, data: bytes, end: bool) -> list[events.Event]:
         if not self._admit(stream, end):
+            self._framing.cancel(stream)
             return []
         exchange = Exchange(stream, self._framing.message(stream), self._now)
         self._exchanges[stream] = self._timed[stream] = exchange
@@ -146,7 +147,6 @@ class Receiving(Exchanges):
         self._endpoint.reset(self._connection, stream, ErrorCode.H3_REQUEST_REJECTED)
         if not end:
             self._endpoint.stop(self._connection, stream, ErrorCode.H3_REQUEST_REJECTED)
-        self._framing.cancel(stream)
         if self._goaway is None:
             self._wasted()
         return False

@@ -43,7 +43,7 @@ class Seen:
 
     def __init__(self, kind: int) -> None:
         self.next = kind
-        self._gaps: set[int] = set()
+        self._gaps: set[int] | None = None
 
     def first(self, stream: int) -> bool:
         """Note a stream; whether it is the first time."""
@@ -51,16 +51,16 @@ class Seen:
             self.next += 4
             return True
         if stream > self.next:
-            self._gaps.update(range(self.next, stream, 4))
+            self._gaps = (self._gaps or set()) | set(range(self.next, stream, 4))
             self.next = stream + 4
             return True
-        if stream in self._gaps:
+        if self._gaps and stream in self._gaps:
             self._gaps.discard(stream)
             return True
         return False
 
     def __contains__(self, stream: int) -> bool:
-        return stream < self.next and stream not in self._gaps
+        return stream < self.next and not (self._gaps and stream in self._gaps)
 
 
 class Allowance:
