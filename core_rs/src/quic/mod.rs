@@ -5,6 +5,7 @@
 mod clock;
 mod connection;
 mod endpoint;
+mod hello;
 mod ids;
 mod negotiation;
 mod outgoing;
