@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from itertools import count
@@ -11,7 +12,7 @@ from typing import Any, Literal
 import pytest
 from commands import chiron
 from datagram_proxy import DatagramProxy
-from serving import DEADLINE, Server, servers
+from serving import DEADLINE, Server, servers, until
 
 from chiron.client import Api, Delivered, Link
 from chiron.client.model import Transports
@@ -98,14 +99,17 @@ async def converse_while_killing(server: Server, people: dict[Name, Api]) -> Non
             assert link.transport == name
             link.attach(channel, 0)
         hearing = [asyncio.create_task(texts(link, channel, len(NAMES) * MESSAGES)) for link in links]
+        sent = Counter[str]()
 
         async def talk(link: Link, name: str) -> None:
             for number in range(MESSAGES):
                 await link.send(channel, f"{name} {number}")
+                sent[name] += 1
 
         talking = [asyncio.create_task(talk(link, name)) for link, name in zip(links, NAMES, strict=True)]
-        for _ in range(KILLS):
-            await asyncio.sleep(0.3)
+        for kill in range(KILLS):
+            enough = MESSAGES * (kill + 1) // (KILLS + 1)
+            await until(lambda: min(sent[name] for name in NAMES) >= enough, lambda: f"it stands still: {sent}")  # noqa: B023
             assert server.kill_worker()
             await server.until_ready()
         await asyncio.gather(*talking)
