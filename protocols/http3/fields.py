@@ -70,7 +70,7 @@ _RULES: dict[int, re.Pattern[str]] = {
 _REQUEST = frozenset({_METHOD, _SCHEME, _AUTHORITY, _PATH, _PROTOCOL})
 _RESPONSE = frozenset({_STATUS})
 
-# Fields repeat from request to request, so what was checked once is kept: a lookup costs a sixth of a check. Clients
+# Fields repeat from request to request, so what was checked once is kept: a lookup costs a fraction of a check. Clients
 # choose the keys, so the tables are bounded, long values stay out, and so does what is secret.
 _Checked: TypeAlias = tuple[Field, int, int]
 """A field, its kind, and its size as RFC 9114 §4.2.2 counts it."""
