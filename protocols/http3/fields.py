@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple, TypeAlias
 
-from chiron.protocols.http3.errors import Malformed, Unacceptable
+from chiron.protocols.http3.errors import LocalProtocolError, Malformed, Unacceptable
 from chiron.protocols.http3.limits import Limits
 
 Raw = Sequence[tuple[bytes, bytes]]
@@ -173,13 +173,15 @@ def trailers(raw: Raw, limits: Limits) -> list[Field]:
 
 
 def encoded(headers: Iterable[Field]) -> list[tuple[bytes, bytes]]:
-    """Fields for the wire; those that belong to a connection of HTTP/1 are left out."""
+    """Fields for the wire; those that belong to a connection of HTTP/1 are left out. Raises LocalProtocolError."""
     wire = []
     for name, value in headers:
         key = _WIRE.get(name)
         if key is None:
             key = _wire(name)
         if key:
+            if not value.isprintable() and not _VALUE.fullmatch(value.encode("latin-1")):
+                raise LocalProtocolError(f"a value of {name} has characters that it must not have")
             wire.append((key, value.encode("latin-1")))
     return wire
 
@@ -244,6 +246,8 @@ def _check_name(name: bytes) -> tuple[str, int]:
 
 def _wire(name: str) -> bytes:
     lower = name.lower()
+    if not _NAME.fullmatch(lower.encode("latin-1")) or lower[0] == ":":
+        raise LocalProtocolError(f"{name!r} is no name of a field")
     key = b"" if lower in CONNECTION_SPECIFIC else lower.encode("latin-1")
     if len(_WIRE) < _NAMES_KEPT:
         _WIRE[name] = key

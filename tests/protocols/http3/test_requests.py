@@ -156,6 +156,19 @@ def test_rfc9114_4_2_fields_of_a_connection_are_not_sent() -> None:
     assert pair.answered()[1:] == [ResponseReceived(stream, 200, [("x-y", "z"), ("content-length", "0")], True)]
 
 
+@pytest.mark.parametrize("field", [("x-y", "a\r\nb: c"), ("x-y", "a\0b"), ("x y", "z"), (":status", "500"), ("", "z")])
+def test_rfc9114_10_3_our_own_fields_hold_nothing_that_another_version_would_read(field: tuple[str, str]) -> None:
+    pair = Pair()
+    stream = pair.get()
+    pair.served()
+    with pytest.raises(LocalProtocolError):
+        pair.server.respond(stream, 200, [field])
+    pair.server.respond(stream, 200, [("x-y", "tab\tand \xe9")])
+    assert ("x-y", "tab\tand \xe9") in [
+        f for e in pair.answered() if isinstance(e, ResponseReceived) for f in e.headers
+    ]
+
+
 def test_rfc9114_4_1_a_response_before_the_end_of_its_request_stops_the_rest() -> None:
     pair = Pair()
     stream = pair.client.request("POST", "https", "chiron.test", "/", end=False)
