@@ -30,11 +30,7 @@ from chiron.protocols.quic.transport import Transport
 Alert = tls.AlertDescription
 Code = QuicErrorCode
 
-DEVIATIONS: dict[tuple[str, str], str] = {
-    ("native", "test_rfc9001_8_2_transport_parameters_under_the_number_of_the_drafts"): (
-        "rustls reads them under the number of the drafts (0xffa5) too, so the connection is made"
-    ),
-}
+DEVIATIONS: dict[tuple[str, str], str] = {}
 """(engine, test): what the engine does instead of what the clause demands."""
 
 _GENERIC = {Code.PROTOCOL_VIOLATION, Code.INTERNAL_ERROR}
