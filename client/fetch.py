@@ -189,7 +189,7 @@ async def _over_tcp(
 
 def _in_words(error: httpx.HTTPError, url: httpx.URL, address: Address) -> NotReachable:
     if (why := distrust(error)) is not None:
-        return NotTrusted(f"the certificate of {url.netloc.decode()} is not trusted: {why}")
+        return NotTrusted(f"{url.scheme}://{url.netloc.decode()}", why)
     if isinstance(error, httpx.ConnectTimeout):
         return NotReachable(f"nothing answers at TCP port {address[1]} of {url.host} within {CONNECT_SECONDS:g} s")
     if isinstance(error, httpx.ConnectError):

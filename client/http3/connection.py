@@ -246,7 +246,7 @@ class Connection:
 
     def _why_not(self, reason: str, code: int) -> NotReachable:
         if code in _CERTIFICATE_ERRORS:
-            return NotTrusted(f"{self.place}: {reason}")
+            return NotTrusted(self.place, reason.rpartition("not to be trusted: ")[2])
         return NotReachable(f"{self.place} takes no connection: {reason or f'error {code:#x}'}")
 
     def _take(self, found: list[http3.Event]) -> None:

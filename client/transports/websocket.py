@@ -46,7 +46,7 @@ class WebSocket:
                 float(retry_after) if retry_after.isdecimal() else None,
             ) from error
         except ssl.SSLCertVerificationError as error:
-            raise NotTrusted(f"the certificate of {origin} is not trusted: {distrust(error)}") from error
+            raise NotTrusted(origin, distrust(error) or "") from error
         except (OSError, TimeoutError, InvalidHandshake) as error:
             raise NotReachable(f"{origin} does not answer: {str(error) or type(error).__name__}") from error
 
