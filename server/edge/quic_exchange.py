@@ -63,7 +63,10 @@ class Exchange:
     def request(self) -> Request:
         head = self._head
         headers = head.headers
-        if not any(name == "host" for name, _ in headers):
+        for name, _ in headers:
+            if name == "host":
+                break
+        else:
             headers = [("host", head.authority), *headers]  # RFC 9114 §4.3.1: `:authority` stands for it
         return Request(
             method=head.method,
