@@ -23,6 +23,7 @@ from browsing import (
     see,
     sign_in,
     sign_up,
+    violations,
 )
 from playwright.async_api import Browser, expect
 
@@ -216,8 +217,11 @@ async def test_a_narrow_screen_shows_one_pane_without_scrolling_sideways(new_pag
     await ada.direct("bob@example.org")
     page = await new_page(viewport={"width": 360, "height": 640})
     await sign_in(page, "Bob")
+    await expect(page.get_by_role("list", name="Conversations")).to_be_visible(timeout=PATIENCE)
+    assert await violations(page) == []
     await open_conversation(page, "Ada")
     await expect(page.get_by_role("textbox", name="Message")).to_be_visible(timeout=PATIENCE)
+    assert await violations(page) == []
     await expect(page.get_by_role("list", name="Conversations")).not_to_be_visible(timeout=PATIENCE)
     await say(page, "W" * 300)
     await expect(page.locator("article[data-state='sent']")).to_have_count(1, timeout=PATIENCE)
