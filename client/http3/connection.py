@@ -160,18 +160,19 @@ class Connection:
         if not self._ready.result().webtransport:
             raise NotReachable(f"{self.place} speaks HTTP/3, but takes no WebTransport")
         exchange = self.request("CONNECT", authority, path, protocol="webtransport", end=False)
+        # What follows the answer may come with it.
+        self._sessions[exchange.id] = user
         try:
             head = await exchange.response()
         except BaseException:
+            self._sessions.pop(exchange.id, None)
             self.finished(exchange)
             raise
         if not 200 <= head.status < 300:
+            self._sessions.pop(exchange.id, None)
             self.finished(exchange)
             return None, head
         self._exchanges.pop(exchange.id, None)
-        self._sessions[exchange.id] = user
-        if self._failure is not None:
-            raise self._failure
         return exchange.id, head
 
     def open_session_stream(self, session: int) -> int:

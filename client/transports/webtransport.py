@@ -51,7 +51,8 @@ class WebTransport:
                     head.retry_after,
                 )
             made._session = session
-            made._stream = connection.open_session_stream(session)
+            if made._ended is None:  # else `receive` tells how
+                made._stream = connection.open_session_stream(session)
         except BaseException:
             connection.close()
             raise

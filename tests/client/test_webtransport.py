@@ -10,9 +10,9 @@ from typing import Any, cast
 
 import pytest
 from scripted import DEADLINE, Pauses, Peer, Realtime, SignedIn
-from scripted_h3 import RealtimeH3, Session
+from scripted_h3 import Asked, RealtimeH3, Session
 
-from chiron.client import Api, Happened, Link
+from chiron.client import Api, Happened, Link, SignedOut
 
 PERSONAL = "person:ada"
 
@@ -76,6 +76,21 @@ async def test_a_record_that_no_server_sends_ends_the_link(h3: RealtimeH3, pause
         await (await h3.link()).welcome()
         async with asyncio.timeout(DEADLINE):
             await link.online()
+
+
+async def test_a_session_that_is_closed_as_soon_as_it_is_there_tells_why(h3: RealtimeH3, pauses: Pauses) -> None:
+    async def close(asked: Asked) -> None:
+        asked.http.accept_session(asked.stream)
+        asked.http.close_session(asked.stream, 4004)
+        asked.server.turn()
+
+    h3.answer = close
+    tokens = SignedIn("http://127.0.0.1:9")
+    tokens.offer = h3.offer
+    async with Link(cast(Api, tokens), transport="webtransport", sleep=pauses) as link:
+        with pytest.raises(SignedOut):
+            async with asyncio.timeout(DEADLINE):
+                await link.online()
 
 
 async def test_a_flood_waits_at_the_server_and_comes_whole(h3: RealtimeH3, pauses: Pauses) -> None:
