@@ -51,7 +51,9 @@ Plain = Annotated[
 Quic = Annotated[
     Optional[bool],  # noqa: UP045
     typer.Option(
-        "--quic/--no-quic", help="Whether to serve HTTP/3 and WebTransport, over UDP on --port.", show_default="off"
+        "--quic/--no-quic",
+        help="Whether to serve HTTP/3 and WebTransport, over UDP on the port of TLS.",
+        show_default="on",
     ),
 ]
 QuicEngine = Annotated[

@@ -290,7 +290,7 @@ async def test_at_a_terminal_a_prompt_stays_below_the_messages(open_server: Serv
         assert open_server.kill_worker()
         await terminal.until("— connection lost; what you write is sent when it is back —")
         terminal.type("Are you there?")
-        await terminal.until("— connected again —", "Ada: Are you there?")
+        await terminal.until("— connected again, over WebTransport —", "Ada: Are you there?")
         assert await terminal.left() == 0
     texts = [item["body"].get("text") for item in (await bob.history(conversation))["items"]]
     assert texts == ["Hello Bob", "Hello Ada", "Are you there?"]
