@@ -45,6 +45,8 @@ lint: setup web/node_modules/.installed ## every static check
 docs: setup ## write the pages that are made from sources
 	$(BIN)/python -m chiron.server.settings.document > docs/settings.md
 	$(BIN)/python tests/peers/access.py > docs/access.md
+	$(BIN)/python tests/peers/h3spec.py > docs/h3spec.md
+	$(BIN)/python tests/peers/foreign.py > docs/foreign-clients.md
 
 format: setup ## rewrite sources in the house format
 	$(BIN)/ruff format .
@@ -76,9 +78,9 @@ $(VENV)/.extension: $(VENV)/.environment pyproject.toml $(RUST_SOURCES)
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
-# What Debian's images lack: libraries of the embedded PostgreSQL, and the browser that the tests drive.
+# What Debian's images lack: libraries of the embedded PostgreSQL, and the browser and other clients of the tests.
 DEBIAN_RUN := libssl3 libxml2 libgssapi-krb5-2 liblz4-1 libzstd1 tzdata
-DEBIAN_TEST := $(DEBIAN_RUN) chromium
+DEBIAN_TEST := $(DEBIAN_RUN) chromium curl ngtcp2-client
 
 define install-debian
 @if command -v dpkg-query >/dev/null; then \

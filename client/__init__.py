@@ -1,5 +1,8 @@
 """The asyncio client of Chiron: REST operations and a realtime link that keeps itself open.
 
+A link runs over WebTransport where server and network have it, else over WebSocket (`Link(api, transport=…)` says
+otherwise); requests are made over HTTP/1.1, or HTTP/3 with `Api(…, http="3")`.
+
 api = Api("http://127.0.0.1:8080")
 await api.log_in("ada@example.org", "…")
 conversation = await api.direct("alan@example.org")

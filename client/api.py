@@ -277,7 +277,7 @@ class Api:
             response = await self._http.request(method, path, json=body, params=query, headers=headers)
         except httpx.HTTPError as error:
             if (why := distrust(error)) is not None:
-                raise NotTrusted(f"the certificate of {self.origin} is not trusted: {why}") from error
+                raise NotTrusted(self.origin, why) from error
             raise NotReachable(f"{self.origin} does not answer: {str(error) or type(error).__name__}") from error
         try:
             answer = json.loads(response.content) if response.content else {}

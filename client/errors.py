@@ -41,6 +41,10 @@ class NotReachable(ClientError):
 class NotTrusted(NotReachable):
     """Who answers cannot show that it is the server: its certificate is not trusted, or not one of those pinned."""
 
+    def __init__(self, place: str, why: str) -> None:
+        self.why = why
+        super().__init__(f"the certificate of {place} is not trusted: {why}")
+
 
 class HandshakeRefused(NotReachable):
     """The server answered, but will not open a realtime connection: `status` is the HTTP status of its answer."""

@@ -69,6 +69,8 @@ async def fetch(
     `report` is told why not. Raises NotReachable, NotTrusted."""
     trust = trust or Trust()
     timings = Timings()
+    if url.scheme == "https":
+        trust.context()  # reading the system's authorities takes longer than a handshake
     clock = _Clock()
     port = url.port or (443 if url.scheme == "https" else 80)
     addresses = await resolve(url.host, port)
@@ -118,6 +120,7 @@ async def _over_quic(
     timings.first_byte = clock.lap()
 
     async def chunks() -> AsyncIterator[bytes]:
+        clock.lap()  # what was done with the head is not the server's time
         while True:
             try:
                 async with asyncio.timeout(REQUEST_SECONDS):
@@ -169,6 +172,7 @@ async def _over_tcp(
         timings.first_byte = clock.lap()
 
         async def chunks() -> AsyncIterator[bytes]:
+            clock.lap()  # what was done with the head is not the server's time
             try:
                 async for data in response.aiter_raw():
                     yield data
@@ -185,7 +189,7 @@ async def _over_tcp(
 
 def _in_words(error: httpx.HTTPError, url: httpx.URL, address: Address) -> NotReachable:
     if (why := distrust(error)) is not None:
-        return NotTrusted(f"the certificate of {url.netloc.decode()} is not trusted: {why}")
+        return NotTrusted(f"{url.scheme}://{url.netloc.decode()}", why)
     if isinstance(error, httpx.ConnectTimeout):
         return NotReachable(f"nothing answers at TCP port {address[1]} of {url.host} within {CONNECT_SECONDS:g} s")
     if isinstance(error, httpx.ConnectError):

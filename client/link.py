@@ -107,6 +107,16 @@ class Link:
             await self._online.wait()
         return welcome
 
+    async def network_changed(self) -> None:
+        """Say that this machine may have another address, for instance when it woke up or found another network.
+
+        Over HTTP/3 the link goes on from there without being lost. It finds that by itself too, but takes longer.
+        """
+        self._opener.network_changed()
+        if self._transport is not None:
+            with contextlib.suppress(OSError):  # there is no network yet; the transport finds out when there is
+                await self._transport.network_changed()
+
     # Doing.
 
     async def send(self, channel: str, text: str, *, client_id: str | None = None) -> frames.Ack:

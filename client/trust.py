@@ -85,7 +85,7 @@ def distrust(error: BaseException | None) -> str | None:
         if isinstance(error, ssl.SSLCertVerificationError):
             return getattr(error, "verify_message", None) or str(error.args[-1])
         if isinstance(error, NotTrusted):
-            return str(error)
+            return error.why
         error = error.__cause__ or error.__context__
     return None
 

@@ -273,6 +273,8 @@ class App:
         while self._started:
             await self._started.pop().stop()
         self._lag.stop()
+        if self._quic is not None:
+            self._quic.close()
         self._engine.stop()
         self._passwords.close()
         await self._pool.stop()

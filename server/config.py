@@ -79,7 +79,7 @@ class Settings(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=
     """TCP port with TLS; 0 takes a free one."""
     host: Annotated[str, Trait(check=checks.host)] = ""
     """Address of `port`; empty: every address."""
-    quic: bool = False
+    quic: bool = True
     """Whether HTTP/3 and WebTransport are served, over UDP on the address and port number of TLS."""
     quic_engine: Literal["native", "aioquic"] = "native"
     """What speaks QUIC. `aioquic` is the reference to compare with: slower, and without Retry or migration."""

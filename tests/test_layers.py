@@ -9,15 +9,15 @@ PACKAGE = Path(__file__).resolve().parents[1]
 MAY = {
     "server/cli/token.py": {"Verifier"},
     "server/app.py": {"Hub", "Limiter", "Signer", "Tls", "Verifier"},
-    "server/edge": {"Broken", "Data", "Ended", "Hub", "Message", "PeerClosed", "Secured", "Tls", "Wheel"},
+    "server/edge": {"Broken", "Data", "Ended", "Hub", "Message", "PeerClosed", "Quic", "Secured", "Tls", "Wheel"},
     "server/gateway": {"Claims", "Verifier"},
     "server/realtime": {
         *{"Attach", "Command", "Connect", "Detach", "Frame", "Hub", "Malformed", "Pong", "Publish", "Refresh"},
         *{"Sync", "Watermark"},
     },
 }
-"""The edge uses TLS and WebSocket, realtime the hub and the wire, the gateway tokens (and the command that looks into
-one, for the same verdict); nobody else anything."""
+"""The edge uses TLS, QUIC and WebSocket, realtime the hub and the wire, the gateway tokens (and the command that looks
+into one, for the same verdict); nobody else anything."""
 
 
 def test_each_layer_uses_its_part_of_the_extension() -> None:

@@ -63,6 +63,7 @@ class Connection:
             deadline=self._deadline,
             expire=self._expire,
             awaited=lambda: bool(self._exchanges or self._sessions),
+            lost=lambda reason: self._fail(ConnectionLost(reason)),
         )
         self._ready: asyncio.Future[http3.SettingsReceived] = asyncio.get_running_loop().create_future()
         self._exchanges: dict[int, Exchange] = {}
@@ -159,18 +160,19 @@ class Connection:
         if not self._ready.result().webtransport:
             raise NotReachable(f"{self.place} speaks HTTP/3, but takes no WebTransport")
         exchange = self.request("CONNECT", authority, path, protocol="webtransport", end=False)
+        # What follows the answer may come with it.
+        self._sessions[exchange.id] = user
         try:
             head = await exchange.response()
         except BaseException:
+            self._sessions.pop(exchange.id, None)
             self.finished(exchange)
             raise
         if not 200 <= head.status < 300:
+            self._sessions.pop(exchange.id, None)
             self.finished(exchange)
             return None, head
         self._exchanges.pop(exchange.id, None)
-        self._sessions[exchange.id] = user
-        if self._failure is not None:
-            raise self._failure
         return exchange.id, head
 
     def open_session_stream(self, session: int) -> int:
@@ -245,8 +247,8 @@ class Connection:
 
     def _why_not(self, reason: str, code: int) -> NotReachable:
         if code in _CERTIFICATE_ERRORS:
-            return NotTrusted(f"{self.place}: {reason}")
-        return NotReachable(f"{self.place} does not answer: {reason or f'error {code:#x}'}")
+            return NotTrusted(self.place, reason.rpartition("not to be trusted: ")[2])
+        return NotReachable(f"{self.place} takes no connection: {reason or f'error {code:#x}'}")
 
     def _take(self, found: list[http3.Event]) -> None:
         for event in found:

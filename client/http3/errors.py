@@ -19,8 +19,8 @@ class ConnectionLost(NotReachable):
 
 
 class StreamAborted(NotReachable):
-    """The server gave up one stream, with the error code `code` (RFC 9114 §8.1)."""
+    """One request was given up, by the server or for what it sent, with the error code `code` (RFC 9114 §8.1)."""
 
     def __init__(self, code: int) -> None:
         self.code = code
-        super().__init__(f"the server cancelled the request, with code {code:#x}")
+        super().__init__(f"the request was cancelled, with code {code:#x}")

@@ -12,8 +12,8 @@ import errno
 from collections.abc import Callable
 from typing import Any, cast
 
-from chiron.protocols.quic.client import CONNECTION, ClientEndpoint
-from chiron.protocols.quic.endpoint import Address, Ending, Event, Kind
+from chiron.protocols.quic.client import ClientEndpoint
+from chiron.protocols.quic.endpoint import Address, Event, Kind
 
 KEEPALIVE = 10.0
 """Seconds without a datagram."""
@@ -47,7 +47,8 @@ class _Socket(asyncio.DatagramProtocol):
 class Udp:
     """Drives one endpoint. `handle` gets its events, `expire` is called at what `deadline` says.
 
-    `awaited` tells whether anybody waits for the peer, so that its silence matters.
+    `awaited` tells whether anybody waits for the peer, so that its silence matters. `lost` is told in words why there
+    is no way to it any more.
     """
 
     def __init__(
@@ -59,12 +60,15 @@ class Udp:
         deadline: Callable[[], float | None],
         expire: Callable[[float], None],
         awaited: Callable[[], bool],
+        lost: Callable[[str], None],
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._endpoint = endpoint
         self._peer = peer
-        self._handle, self._deadline, self._expire, self._awaited = handle, deadline, expire, awaited
+        self._handle, self._deadline, self._expire = handle, deadline, expire
+        self._awaited, self._lost = awaited, lost
         self._socket: _Socket | None = None
+        self._former: list[_Socket] = []
         self._moving: asyncio.Task[None] | None = None
         self._arrived: list[tuple[bytes, Address]] = []
         self._turning: asyncio.Handle | None = None
@@ -104,11 +108,12 @@ class Udp:
         if self._closed:
             self._drop(self._socket)
             return
-        self._quiet_since = self._moved = self._loop.time()
+        self._moved = self._loop.time()
         self._endpoint.moved()
-        self._turn()
+        self.wake()
         if former is not None:
             # What is under way to it may still arrive.
+            self._former.append(former)
             self._loop.call_later(REBIND_PAUSE, self._drop, former)
 
     def close(self) -> None:
@@ -123,7 +128,8 @@ class Udp:
                 handle.cancel()
         if self._moving is not None:
             self._moving.cancel()
-        self._drop(self._socket)
+        for socket in [*self._former, self._socket]:
+            self._drop(socket)
 
     # --- called by the socket ----------------------------------------------------------------------------------------
 
@@ -153,15 +159,22 @@ class Udp:
         return socket
 
     def _move(self) -> None:
-        if self._moving is None or self._moving.done():
-            self._moved = self._loop.time()
-            self._moving = self._loop.create_task(self._try_rebind())
+        if not self._is_moving:
+            self._moving = self._loop.create_task(self._keep_rebinding())
 
-    async def _try_rebind(self) -> None:
-        try:
-            await self.rebind()
-        except OSError:
-            self._moved = self._loop.time()  # no network at all: silence decides
+    @property
+    def _is_moving(self) -> bool:
+        return self._moving is not None and not self._moving.done()
+
+    async def _keep_rebinding(self) -> None:
+        """Until there is a network again; how long that may take, QUIC's idle timeout says."""
+        while not self._closed:
+            try:
+                await self.rebind()
+            except OSError:
+                await asyncio.sleep(REBIND_PAUSE)
+            else:
+                return
 
     def _turn(self) -> None:
         self._turning = None
@@ -198,25 +211,25 @@ class Udp:
 
     def _pulse(self, now: float) -> None:
         if not self._opened or not self._awaited():
-            self._quiet_since, self._asked = now, None
-        elif self._asked is None:
-            if now >= self._quiet_since + KEEPALIVE:
-                self._asked = now
-                self._endpoint.ping()
-        elif self._moved is None or self._moved < self._asked:
+            self._quiet_since, self._asked, self._moved = now, None, None
+        elif self._is_moving:
+            return
+        elif self._moved is not None:
+            if now >= self._moved + LAST_ANSWER:
+                self._lose("it does not answer any more")
+        elif self._asked is not None:
             if now >= self._asked + ANSWER:
                 self._move()
-        elif now >= self._moved + LAST_ANSWER:
-            self._lose("it does not answer any more")
+        elif now >= self._quiet_since + KEEPALIVE:
+            self._asked = now
+            self._endpoint.ping()
 
     def _pulse_at(self) -> float | None:
-        if not self._opened or not self._awaited():
+        if not self._opened or not self._awaited() or self._is_moving:
             return None
-        if self._asked is None:
-            return self._quiet_since + KEEPALIVE
-        if self._moved is None or self._moved < self._asked:
-            return self._asked + ANSWER
-        return self._moved + LAST_ANSWER
+        if self._moved is not None:
+            return self._moved + LAST_ANSWER
+        return self._quiet_since + KEEPALIVE if self._asked is None else self._asked + ANSWER
 
     def _arm(self, now: float) -> None:
         if self._timer is not None:
@@ -228,11 +241,11 @@ class Udp:
             self._timer = self._loop.call_at(max(min(times), now + 0.001), self._turn)
 
     def _lose(self, reason: str) -> None:
-        """Tell it like any other end."""
-        self._tell([(CONNECTION, Kind.CLOSED, Ending.TIMEOUT, reason.encode(), 0)], self._loop.time())
         self.close()
+        self._lost(reason)
 
-    @staticmethod
-    def _drop(socket: _Socket | None) -> None:
+    def _drop(self, socket: _Socket | None) -> None:
+        if socket in self._former:
+            self._former.remove(socket)
         if socket is not None and socket.transport is not None:
             socket.transport.close()

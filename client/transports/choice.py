@@ -14,6 +14,8 @@ from functools import partial
 from typing import Literal
 from urllib.parse import urlsplit
 
+import msgspec
+
 from chiron.client import race
 from chiron.client.api import Api
 from chiron.client.errors import NotReachable, ServerRefused
@@ -58,12 +60,16 @@ class Opener:
             case "websocket":
                 return await self._websocket()
 
+    def network_changed(self) -> None:
+        """UDP may get through now."""
+        self._failures, self._avoid_until = 0, 0.0
+
     async def _open_best(self) -> Transport:
         offer = await self._worth_trying()
         if offer is None:
             return await self._websocket()
         ways: list[Callable[[], Awaitable[Transport]]] = [partial(self._webtransport, offer), self._websocket]
-        opened = await race.first(ways, head_start=HEAD_START, discard=Transport.close)
+        opened = await race.first(ways, head_start=HEAD_START, discard=_close)
         if opened.name == "webtransport":
             self._failures = 0
         else:
@@ -78,7 +84,7 @@ class Opener:
         if self._offer is None:
             try:
                 async with asyncio.timeout(ANSWER_SECONDS):
-                    self._offer = (await self._api.transports()).get("webtransport")
+                    self._offer = await self._ask()
             except (TimeoutError, NotReachable, ServerRefused):
                 pass  # an older server, or one that is busy: opening the link tells the rest
         if self._offer is None:
@@ -90,10 +96,17 @@ class Opener:
         self._offer = None  # it may be another one by then
 
     async def _offered(self) -> Offer:
-        offer = (await self._api.transports()).get("webtransport")
+        offer = await self._ask()
         if offer is None:
             raise NotReachable(f"{self._api.origin} does not offer HTTP/3")
         return offer
+
+    async def _ask(self) -> Offer | None:
+        offer = (await self._api.transports()).get("webtransport")
+        try:
+            return msgspec.convert(offer, Offer | None)
+        except msgspec.ValidationError as error:
+            raise NotReachable(f"{self._api.origin} answers, but not like Chiron: {error}") from error
 
     async def _websocket(self) -> Transport:
         return await WebSocket.open(self._api.origin, self._api.tls)
@@ -114,10 +127,14 @@ class Opener:
             parts = urlsplit(offer["url"])
             host, port = parts.hostname, parts.port or 443
             # Who vouches for these digests is the connection over which the server named them.
-            trust = Trust.of(pins=offer["hashes"]) if offer.get("hashes") else self._api.trust
-        except (KeyError, ValueError, TypeError) as error:
-            raise NotReachable(f"{self._api.origin} answers, but not like Chiron") from error
-        if parts.scheme != "https" or not host:
-            raise NotReachable(f"{self._api.origin} answers, but not like Chiron")
+            trust = Trust.of(pins=offer["hashes"]) if offer["hashes"] else self._api.trust
+            if parts.scheme != "https" or not host:
+                raise ValueError(f"{offer['url']!r} is no place for HTTP/3")
+        except ValueError as error:
+            raise NotReachable(f"{self._api.origin} answers, but not like Chiron: {error}") from error
         connection = await connect(host, await resolve(host, port), trust, seconds=OPEN_SECONDS)
         return connection, parts.netloc, parts.path or PATH
+
+
+async def _close(transport: Transport) -> None:
+    await transport.close()

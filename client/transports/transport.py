@@ -36,6 +36,10 @@ class Transport(Protocol):
         """Send a message; waits while the server takes no more. Raises Ended."""
         ...
 
+    async def network_changed(self) -> None:
+        """This machine may have another address now: go on from there, where the transport can. Raises OSError."""
+        ...
+
     async def close(self) -> None:
         """End it, in order where the other end is there."""
         ...

@@ -46,7 +46,7 @@ class WebSocket:
                 float(retry_after) if retry_after.isdecimal() else None,
             ) from error
         except ssl.SSLCertVerificationError as error:
-            raise NotTrusted(f"the certificate of {origin} is not trusted: {distrust(error)}") from error
+            raise NotTrusted(origin, distrust(error) or "") from error
         except (OSError, TimeoutError, InvalidHandshake) as error:
             raise NotReachable(f"{origin} does not answer: {str(error) or type(error).__name__}") from error
 
@@ -61,6 +61,9 @@ class WebSocket:
             await self._socket.send(message, text=True)
         except ConnectionClosed as error:
             raise Ended(error.rcvd.code if error.rcvd else 0) from error
+
+    async def network_changed(self) -> None:
+        """TCP stays where it is; whether that still works, silence tells."""
 
     async def close(self) -> None:
         await self._socket.close()

@@ -35,7 +35,7 @@ class WebSocketH3:
             head = await exchange.response()
             if not 200 <= head.status < 300:
                 raise HandshakeRefused(
-                    f"https://{authority} has no WebSocket over HTTP/3 here: it answers {head.status}",
+                    f"https://{authority} has no realtime here: it answers {head.status} to WebSocket over HTTP/3",
                     head.status,
                     head.retry_after,
                 )
@@ -45,10 +45,6 @@ class WebSocketH3:
             connection.close()
             raise
         return cls(connection, exchange)
-
-    @property
-    def connection(self) -> Connection:
-        return self._connection
 
     async def receive(self) -> bytes:
         while not self._messages:
@@ -73,6 +69,9 @@ class WebSocketH3:
             raise self._end()
         self._protocol.send_text(message)
         await self._flush()
+
+    async def network_changed(self) -> None:
+        await self._connection.rebind()
 
     async def close(self) -> None:
         if self._protocol.state is State.OPEN:

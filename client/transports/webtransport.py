@@ -46,20 +46,17 @@ class WebTransport:
             session, head = await connection.session(authority, path, made)
             if session is None:
                 raise HandshakeRefused(
-                    f"https://{authority} has no WebTransport here: it answers {head.status}",
+                    f"https://{authority} has no realtime here: it answers {head.status} to WebTransport",
                     head.status,
                     head.retry_after,
                 )
             made._session = session
-            made._stream = connection.open_session_stream(session)
+            if made._ended is None:  # else `receive` tells how
+                made._stream = connection.open_session_stream(session)
         except BaseException:
             connection.close()
             raise
         return made
-
-    @property
-    def connection(self) -> Connection:
-        return self._connection
 
     async def receive(self) -> bytes:
         while not self._messages:
@@ -80,6 +77,9 @@ class WebTransport:
             await self._outgoing.write(records.encode(message))
         except NotReachable as error:
             raise Ended from error
+
+    async def network_changed(self) -> None:
+        await self._connection.rebind()
 
     async def close(self) -> None:
         self._connection.close_session(self._session)

@@ -75,7 +75,7 @@ class Connection(Receiving):
             head += fields.encoded([draft02.OFFER])
         exchange = self._exchanges[stream] = Exchange(stream, self._framing.message(stream), self._now)
         exchange.method = method
-        exchange.message.connect = exchange.tunnel
+        exchange.tunnel = exchange.message.connect = method == "CONNECT"
         exchange.protocol = protocol
         exchange.responded = True
         exchange.sending = not end
@@ -155,7 +155,11 @@ class Connection(Receiving):
             raise LocalProtocolError("there is no session to accept on this stream")
         self._send_head(exchange, 200, [draft02.ANSWER, *headers], b"", False)
         happened: list[events.Event] = [*self._sessions.accept(stream)]
-        return [*happened, *self._receive_capsules(exchange, b"", False)]
+        try:
+            happened += self._receive_capsules(exchange, b"", False)
+        except ConnectionFailed as error:
+            self.close(error.code, error.reason)
+        return happened
 
     def open_session_stream(self, session: int, unidirectional: bool) -> int:
         """A stream of ours in a session; -1 when that is gone."""
@@ -204,7 +208,9 @@ class Connection(Receiving):
 
     def deadline(self) -> float | None:
         """When to call `expire`; it moves with what is received and sent."""
-        if not (self._timed or self._stalled or self._openings or self._goaway is not None or self._sessions.sessions):
+        if not (
+            self._timed or self._stalled or self._openings or self._goaway is not None or self._sessions.early_streams
+        ):
             return None
         limits = self.limits
         times = [self._due(exchange) for exchange in self._timed.values() if exchange.paused_at is None]

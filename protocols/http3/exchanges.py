@@ -30,6 +30,10 @@ from chiron.protocols.webtransport.events import SessionClosed
 
 BODYLESS = frozenset({204, 205, 304})
 
+_LARGE_COST = 10.0
+"""What a field section that is too large costs: with references a few KiB may have said many MiB (RFC 9204 §7.1)."""
+_LIMITS = Limits()
+
 
 class Exchanges:
     """What both halves of a connection stand on: its state, and the steps that end a request."""
@@ -43,7 +47,7 @@ class Exchanges:
         limits: Limits | None = None,
         now: float,
     ) -> None:
-        self.limits = limits or Limits()
+        self.limits = limits or _LIMITS
         self._endpoint = endpoint
         self._connection = connection
         self._client = client
@@ -65,7 +69,7 @@ class Exchanges:
         self._goaway_at = now
         self._settings: framing.Settings | None = None
         self._framing = framing.Framing(endpoint, connection, client=client, limits=self.limits)
-        requests = self._seen[0]
+        requests = self._requests = self._seen[0]
         self._sessions = Sessions(
             endpoint, connection, self.limits.webtransport, lambda stream: not client and stream not in requests
         )
@@ -88,11 +92,16 @@ class Exchanges:
     def _send_head(
         self, exchange: Exchange, status: int, headers: Iterable[tuple[str, str]], body: bytes, end: bool
     ) -> bool:
-        head = [(b":status", b"%d" % status), *fields.encoded(headers)]
-        if end and status not in BODYLESS and all(name != b"content-length" for name, _ in head):
-            head.append((b"content-length", b"%d" % len(body)))
-        data = self._framing.encode(exchange.stream, head)
-        if body and exchange.method != "HEAD" and status not in BODYLESS:
+        head = fields.encoded(headers)
+        bodyless = status in BODYLESS
+        if end and not bodyless:
+            for name, _ in head:
+                if name == b"content-length":
+                    break
+            else:
+                head.append((b"content-length", b"%d" % len(body)))
+        data = self._framing.encode(exchange.stream, [(b":status", b"%d" % status), *head])
+        if body and not bodyless and exchange.method != "HEAD":
             data += framing.data_frame(body)
         exchange.responded = status >= 200
         return self._send(exchange, data, end)
@@ -130,7 +139,8 @@ class Exchanges:
         exchange.sending = False
         if self._exchanges.pop(exchange.stream, None) is not None:
             self._timed.pop(exchange.stream, None)
-            self._framing.forget(exchange.message)
+            if exchange.message is not framing.WHOLE:
+                self._framing.forget(exchange.message)
             if exchange.protocol == draft02.PROTOCOL:
                 self._sessions.end(exchange.stream)
 
@@ -168,7 +178,7 @@ class Exchanges:
         """Answer a request that the owner does not know of."""
         self._send_head(exchange, status, (), b"", True)
         self._drop(exchange)
-        self._wasted()
+        self._wasted(_LARGE_COST if status == 431 else 1.0)
         return []
 
     def _cut_off(self, exchange: Exchange, status: int) -> list[events.Event]:
@@ -179,6 +189,6 @@ class Exchanges:
         self._refuse(exchange, status)
         return happened
 
-    def _wasted(self) -> None:
-        if not self._client and not self._waste.take(self._now):
+    def _wasted(self, cost: float = 1.0) -> None:
+        if not self._client and not self._waste.take(self._now, cost):
             raise ConnectionFailed(ErrorCode.H3_EXCESSIVE_LOAD, "too many requests were cancelled or refused")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
-from chiron.protocols.http3.errors import Malformed, Unacceptable
+from chiron.protocols.http3.errors import LocalProtocolError, Malformed, Unacceptable
 from chiron.protocols.http3.limits import Limits
 
 Raw = Sequence[tuple[bytes, bytes]]
@@ -16,23 +16,72 @@ CONNECTION_SPECIFIC = frozenset(
     {"connection", "keep-alive", "proxy-connection", "te", "transfer-encoding", "upgrade"}
 )  # RFC 9110 §7.6.1, RFC 9114 §4.2
 
-_NAME = re.compile(rb"[!#$%&'*+\-.^_`|~0-9a-z]+")  # RFC 9110 §5.1, in lower case: RFC 9114 §4.2
+_NAME = re.compile(rb":?[!#$%&'*+\-.^_`|~0-9a-z]+")  # RFC 9110 §5.1, in lower case: RFC 9114 §4.2
 _VALUE = re.compile(rb"(?:[!-~\x80-\xff](?:[\t -~\x80-\xff]*[!-~\x80-\xff])?)?")  # RFC 9110 §5.5
-_METHOD = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
-_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+\-.]*")  # RFC 3986 §3.1
+_TOKEN_FORM = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_SCHEME_FORM = re.compile(r"[A-Za-z][A-Za-z0-9+\-.]*")  # RFC 3986 §3.1
 # RFC 3986 §3.2.2 host and port, without userinfo: a name or IPv4 address, or an IP literal in brackets.
-_AUTHORITY = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~!$&'()*+,;=%-]+)(?::[0-9]*)?")
-_PATH = re.compile(r"/[!\"$-~]*")  # visible ASCII without `#`: a fragment is never sent (RFC 9110 §7.1)
-_LENGTH = re.compile(r"[0-9]{1,18}")
-_STATUS = re.compile(r"[1-9][0-9]{2}")
+_AUTHORITY_FORM = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~!$&'()*+,;=%-]+)(?::[0-9]*)?")
+_PATH_FORM = re.compile(r"/[!\"$-~]*|\*")  # visible ASCII without `#`: a fragment is never sent (RFC 9110 §7.1)
+_LENGTH_FORM = re.compile(r"[0-9]{1,18}")
+_STATUS_FORM = re.compile(r"[1-9][0-9]{2}")
 
 _FIELD_OVERHEAD = 32  # RFC 9114 §4.2.2
 
-# Fields repeat from request to request, so what was checked once is kept: a lookup costs a sixth of a check. Clients
-# choose the keys, so the table is bounded, long values stay out, and so does what is secret.
-_CHECKED: dict[tuple[bytes, bytes], Field] = {}
+
+# What a field needs besides a check of its characters: 0 for nothing, up to PSEUDO those with a colon. Plain integers,
+# for members of an enumeration cost a call each time they are named.
+_METHOD = 1
+_SCHEME = 2
+_AUTHORITY = 3
+_PATH = 4
+_PROTOCOL = 5
+_STATUS = 6
+_PSEUDO = 7
+_CONTENT_LENGTH = 8
+_HOST = 9
+_COOKIE = 10
+_PRIORITY = 11
+_EXPECT = 12
+_CONNECTION = 13
+
+_KINDS: dict[str, int] = {
+    ":method": _METHOD,
+    ":scheme": _SCHEME,
+    ":authority": _AUTHORITY,
+    ":path": _PATH,
+    ":protocol": _PROTOCOL,
+    ":status": _STATUS,
+    "content-length": _CONTENT_LENGTH,
+    "host": _HOST,
+    "cookie": _COOKIE,
+    "priority": _PRIORITY,
+    "expect": _EXPECT,
+    **dict.fromkeys(CONNECTION_SPECIFIC, _CONNECTION),
+}
+_RULES: dict[int, re.Pattern[str]] = {
+    _METHOD: _TOKEN_FORM,
+    _SCHEME: _SCHEME_FORM,
+    _AUTHORITY: _AUTHORITY_FORM,
+    _PATH: _PATH_FORM,
+    _PROTOCOL: _TOKEN_FORM,
+    _STATUS: _STATUS_FORM,
+}
+_REQUEST = frozenset({_METHOD, _SCHEME, _AUTHORITY, _PATH, _PROTOCOL})
+_RESPONSE = frozenset({_STATUS})
+
+# Fields repeat from request to request, so what was checked once is kept: a lookup costs a fraction of a check. Clients
+# choose the keys, so the tables are bounded, long values stay out, and so does what is secret.
+_Checked: TypeAlias = tuple[Field, int, int]
+"""A field, its kind, and its size as RFC 9114 §4.2.2 counts it."""
+_CHECKED: dict[tuple[bytes, bytes], _Checked] = {}
 _CHECKED_FIELDS = 4_096
-_CHECKED_BYTES = 160
+_CHECKED_BYTES = 192
+_NAMES: dict[bytes, tuple[str, int]] = {}
+_WIRE: dict[str, bytes] = {}
+"""Names as they are sent; empty for those that are not."""
+_NAMES_KEPT = 1_024
+_NAME_BYTES = 64
 _SECRET = frozenset({"authorization", "cookie", "proxy-authorization", "set-cookie"})
 
 
@@ -57,138 +106,159 @@ class Response(NamedTuple):
 
 
 def request(raw: Raw, limits: Limits) -> Request:
-    """Check the head of a request. Raises Malformed, or Unacceptable with 414 or 431."""
-    pseudo, headers = _split(raw, _REQUEST_PSEUDO, limits)
+    """Check the head of a request. Raises Malformed, or Unacceptable with 400, 414 or 431."""
+    pseudo, headers, special = _split(raw, _REQUEST, limits)
     length: int | None = None
     priority = host = None
     cookies = expects = False
-    for name, value in headers:
-        special = _SPECIAL.get(name)
-        if special is None:
-            continue
-        if special == "connection":
-            if name != "te" or value.lower() != "trailers":
-                raise Malformed(f"{name} is specific to a connection")
-        elif special == "length":
+    for kind, (name, value) in special:
+        if kind == _CONTENT_LENGTH:
             length = _length(value, length)
-        elif special == "host":
+        elif kind == _HOST:
             if host is not None:
                 raise Malformed("two Host fields")
             host = value
-        elif special == "cookie":
-            cookies = True
-        elif special == "priority":
+        elif kind == _PRIORITY:
             priority = value if priority is None else f"{priority}, {value}"
-        else:
+        elif kind == _COOKIE:
+            cookies = True
+        elif kind == _EXPECT:
             expects = value.lower() == "100-continue"
-    method, protocol = pseudo.get("method"), pseudo.get("protocol")
-    scheme, path, authority = pseudo.get("scheme"), pseudo.get("path"), pseudo.get("authority")
-    if method is None or not _METHOD.fullmatch(method):
-        raise Malformed("no valid :method")
-    if host is not None:
-        if authority is None:
-            authority = host
-        elif authority != host:
+        elif kind == _CONNECTION and (name != "te" or value.lower() != "trailers"):
+            raise Malformed(f"{name} is specific to a connection")
+    method, protocol = pseudo.get(_METHOD), pseudo.get(_PROTOCOL)
+    scheme, path, authority = pseudo.get(_SCHEME), pseudo.get(_PATH), pseudo.get(_AUTHORITY)
+    if host is not None and host != authority:
+        if authority is not None or not _AUTHORITY_FORM.fullmatch(host):
             raise Malformed(":authority and Host differ")  # RFC 9114 §4.3.1
-    if authority is None or not _AUTHORITY.fullmatch(authority):
-        raise Malformed("no valid :authority")
+        authority = host
+    if method is None or authority is None:
+        raise Malformed("no :method, or nobody whom it is for")
     if method == "CONNECT" and protocol is None:  # RFC 9114 §4.4
         if scheme is not None or path is not None:
             raise Malformed("CONNECT with :scheme or :path")
         raise Unacceptable(400)  # this is no proxy
-    if protocol is not None and (method != "CONNECT" or not _METHOD.fullmatch(protocol)):  # RFC 8441 §4
+    if protocol is not None and method != "CONNECT":  # RFC 8441 §4
         raise Malformed(":protocol without CONNECT")
-    if scheme is None or not _SCHEME.fullmatch(scheme):
-        raise Malformed("no valid :scheme")
-    if path is None:
-        raise Malformed("no :path")
+    if scheme is None or path is None or (path == "*" and method != "OPTIONS"):
+        raise Malformed("no :scheme, or no :path")
     if len(path) > limits.target_bytes:
         raise Unacceptable(414)
-    if not _PATH.fullmatch(path) and not (path == "*" and method == "OPTIONS"):
-        raise Malformed("no valid :path")
-    return Request(
-        method, scheme, authority, path, protocol, _joined(headers) if cookies else headers, length, priority, expects
-    )
+    if cookies:
+        headers = _joined(headers)
+    return Request(method, scheme, authority, path, protocol, headers, length, priority, expects)
 
 
 def response(raw: Raw, limits: Limits) -> Response:
     """Check the head of a response (RFC 9114 §4.3.2). Raises Malformed, or Unacceptable for one that is too large."""
-    pseudo, headers = _split(raw, _RESPONSE_PSEUDO, limits)
+    pseudo, headers, special = _split(raw, _RESPONSE, limits)
     length: int | None = None
-    for name, value in headers:
-        special = _SPECIAL.get(name)
-        if special == "connection":
+    for kind, (name, value) in special:
+        if kind == _CONNECTION:
             raise Malformed(f"{name} is specific to a connection")
-        if special == "length":
+        if kind == _CONTENT_LENGTH:
             length = _length(value, length)
-    status = pseudo.get("status")
-    if status is None or not _STATUS.fullmatch(status) or status == "101":  # RFC 9114 §4.5
-        raise Malformed("no valid :status")
+    status = pseudo.get(_STATUS)
+    if status is None or status == "101":  # RFC 9114 §4.5
+        raise Malformed("no :status")
     return Response(int(status), headers, length)
 
 
 def trailers(raw: Raw, limits: Limits) -> list[Field]:
     """Check trailers, which have no pseudo-header fields. Raises Malformed, or Unacceptable with 431."""
-    _, headers = _split(raw, frozenset(), limits)
-    if any(name in CONNECTION_SPECIFIC for name, _ in headers):
+    _, headers, special = _split(raw, frozenset(), limits)
+    if any(kind == _CONNECTION for kind, _ in special):
         raise Malformed("trailers specific to a connection")
     return headers
 
 
 def encoded(headers: Iterable[Field]) -> list[tuple[bytes, bytes]]:
-    """Fields for the wire; those that belong to a connection of HTTP/1 are left out."""
-    return [
-        (name.lower().encode("latin-1"), value.encode("latin-1"))
-        for name, value in headers
-        if name not in CONNECTION_SPECIFIC
-    ]
+    """Fields for the wire; those that belong to a connection of HTTP/1 are left out. Raises LocalProtocolError."""
+    wire = []
+    for name, value in headers:
+        key = _WIRE.get(name)
+        if key is None:
+            key = _wire(name)
+        if key:
+            if not value.isprintable() and not _VALUE.fullmatch(value.encode("latin-1")):
+                raise LocalProtocolError(f"a value of {name} has characters that it must not have")
+            wire.append((key, value.encode("latin-1")))
+    return wire
 
 
-def _split(raw: Raw, allowed: frozenset[str], limits: Limits) -> tuple[dict[str, str], list[Field]]:
-    """Pseudo-header fields without their colon, and the others. Each is decoded and checked."""
-    pseudo: dict[str, str] = {}
+def _split(
+    raw: Raw, allowed: frozenset[int], limits: Limits
+) -> tuple[dict[int, str], list[Field], list[tuple[int, Field]]]:
+    """Pseudo-header fields by kind, the others in order, and again those of them that need more."""
+    if len(raw) > limits.header_fields + len(allowed):  # so nothing of what expands is looked at
+        raise Unacceptable(431)
+    pseudo: dict[int, str] = {}
     headers: list[Field] = []
+    special: list[tuple[int, Field]] = []
     size = 0
     checked = _CHECKED
     for pair in raw:
-        size += len(pair[0]) + len(pair[1]) + _FIELD_OVERHEAD
-        field = checked.get(pair)
-        if field is None:
-            field = _check(pair)
-        name = field[0]
-        if name[0] != ":":
+        field, kind, bytes_ = checked.get(pair) or _check(pair)
+        size += bytes_
+        if not kind:
             headers.append(field)
-            continue
-        name = name[1:]
-        if headers:
-            raise Malformed("a pseudo-header field behind the others")
-        if name not in allowed or name in pseudo:
-            raise Malformed("a pseudo-header field that is unknown or repeated")
-        pseudo[name] = field[1]
+        elif kind > _PSEUDO:
+            headers.append(field)
+            special.append((kind, field))
+        elif headers or kind in pseudo or kind not in allowed:
+            raise Malformed("a pseudo-header field that is repeated, or not of this place")
+        else:
+            pseudo[kind] = field[1]
     if size > limits.field_section_bytes or len(headers) > limits.header_fields:
         raise Unacceptable(431)
-    return pseudo, headers
+    return pseudo, headers, special
 
 
-def _check(pair: tuple[bytes, bytes]) -> Field:
+def _check(pair: tuple[bytes, bytes]) -> _Checked:
+    """Decode a field that is not in the table, and check its characters. Raises Malformed."""
     name, value = pair
-    if not _NAME.fullmatch(name, 1 if name.startswith(b":") else 0):
-        raise Malformed("a field name that is none")
+    text, kind = _NAMES.get(name) or _check_name(name)
     if not _VALUE.fullmatch(value):
         raise Malformed("a field value with characters that it must not have")
-    field = (name.decode("latin-1"), value.decode("latin-1"))
-    if len(name) + len(value) <= _CHECKED_BYTES and field[0] not in _SECRET:
+    field = (text, value.decode("latin-1"))
+    rule = _RULES.get(kind)
+    if rule is not None and not rule.fullmatch(field[1]):
+        raise Malformed("a pseudo-header field that is not what it should be")
+    checked = (field, kind, len(name) + len(value) + _FIELD_OVERHEAD)
+    if checked[2] <= _CHECKED_BYTES and text not in _SECRET:
         if len(_CHECKED) >= _CHECKED_FIELDS:
             _CHECKED.clear()
-        _CHECKED[pair] = field
-    return field
+        _CHECKED[pair] = checked
+    return checked
+
+
+def _check_name(name: bytes) -> tuple[str, int]:
+    if not _NAME.fullmatch(name):
+        raise Malformed("a field name that is none")
+    text = name.decode("latin-1")
+    kind = _KINDS.get(text, 0)
+    if text[0] == ":" and not kind:
+        raise Malformed("an unknown pseudo-header field")
+    if len(_NAMES) < _NAMES_KEPT and len(name) <= _NAME_BYTES:
+        _NAMES[name] = (text, kind)
+    return text, kind
+
+
+def _wire(name: str) -> bytes:
+    lower = name.lower()
+    if not _NAME.fullmatch(lower.encode("latin-1")) or lower[0] == ":":
+        raise LocalProtocolError(f"{name!r} is no name of a field")
+    key = b"" if lower in CONNECTION_SPECIFIC else lower.encode("latin-1")
+    if len(_WIRE) < _NAMES_KEPT:
+        _WIRE[name] = key
+    return key
 
 
 def _length(value: str, known: int | None) -> int:
     """Content-Length (RFC 9110 §8.6): digits, and the same in every field and list member."""
     for part in value.split(","):
         digits = part.strip(" \t")
-        if not _LENGTH.fullmatch(digits) or (known is not None and int(digits) != known):
+        if not _LENGTH_FORM.fullmatch(digits) or (known is not None and int(digits) != known):
             raise Malformed("Content-Length")
         known = int(digits)
     assert known is not None
@@ -207,15 +277,3 @@ def _joined(headers: list[Field]) -> list[Field]:
             joined.append(("cookie", crumbs))
             placed = True
     return joined
-
-
-_REQUEST_PSEUDO = frozenset({"method", "scheme", "authority", "path", "protocol"})
-_RESPONSE_PSEUDO = frozenset({"status"})
-_SPECIAL = {
-    **dict.fromkeys(CONNECTION_SPECIFIC, "connection"),
-    "content-length": "length",
-    "cookie": "cookie",
-    "expect": "expect",
-    "host": "host",
-    "priority": "priority",
-}

@@ -11,16 +11,17 @@ This is the only file that knows aioquic's `H3Connection` from inside. What it o
   are `content-length: +1_0`, two different ones, CONNECT with `:path`, and control characters in values; the length of
   the answer to HEAD, and of 304, is held against a body that does not come; a response without a head is taken. So
   what a message says is checked in `fields`, and here only the order of its frames.
-- `_decode_headers`: lsqpack takes a field section without fields for a broken one.
+- `_decode_headers`: lsqpack takes a field section without fields for a broken one, and aioquic writes to the decoder
+  stream also when there is nothing to say.
 - `_receive_stream_data_uni`, not used: it reads past the payload of GOAWAY and PRIORITY_UPDATE, takes CANCEL_PUSH for
   pushes that were never promised, keeps SETTINGS of any length until they are whole, does not notice the end of a QPACK
   stream, reads unknown streams to their end and keeps them.
 - `_get_or_create_stream`: a generator for each call; `message` creates what it would.
 
-Private members that are used as they are: `_receive_request_or_push_data`, `_encode_headers`,
-`_check_control_frame_type`, `_handle_control_frame`, `_stream`, `_decoder`, `_encoder`, `_local_*_stream_id`,
-`_max_push_id`, `_received_settings`. aioquic's WebTransport is not used: it takes no data on bidirectional streams that
-the receiver opened, and knows no sessions.
+Private members that are used as they are: `_receive_request_or_push_data`, `_check_control_frame_type`,
+`_handle_control_frame`, `_stream`, `_decoder`, `_encoder`, `_local_*_stream_id`, `_max_push_id`, `_received_settings`.
+aioquic's WebTransport is not used: it takes no data on bidirectional streams that the receiver opened, and knows no
+sessions.
 """
 
 from __future__ import annotations
@@ -56,6 +57,8 @@ _PRIORITY_UPDATE_PUSH = 0xF0701  # RFC 9218 §7.2
 _KNOWN = frozenset({_CANCEL_PUSH, _SETTINGS, _GOAWAY, _MAX_PUSH_ID, _PRIORITY_UPDATE, _PRIORITY_UPDATE_PUSH})
 
 _MAX_FIELD_SECTION_SIZE = 0x06
+
+_AFTER_HEADERS = h3.HeadersState.AFTER_HEADERS
 
 
 class Failed(NamedTuple):
@@ -106,6 +109,11 @@ class Message(h3.H3Stream):
         self.tunnel = False
         """What was received is a CONNECT, or accepts ours: only DATA may follow (RFC 9114 §4.4)."""
         self.idle_frames = 0
+
+
+WHOLE = Message(-1)
+"""In place of a Message, for a request that came whole."""
+WHOLE.receiving_ended = True
 
 
 class _Configuration:
@@ -160,6 +168,9 @@ class Framing(h3.H3Connection):
 
     def receive(self, message: Message, data: bytes, end: bool) -> list[Part]:
         """Bytes of a request stream."""
+        if not end and message.headers_recv_state is _AFTER_HEADERS and (begin := _begin_of_data(message, data)):
+            message.idle_frames = 0
+            return [DataReceived(data[begin:], message.stream_id, False)]
         try:
             return cast("list[Part]", self._receive_request_or_push_data(message, data, end))
         except _Oversize:
@@ -168,6 +179,30 @@ class Framing(h3.H3Connection):
             return [TooLarge(message.stream_id)]
         except h3.ProtocolError as error:
             raise _failure(error) from None
+
+    def whole(self, stream_id: int, data: bytes) -> Headers | None:
+        """The fields of a request that is one HEADERS frame to the end of its stream, which is what most are.
+
+        None when it is not that, or its head is blocked: then nothing has happened, and it is to be read by `receive`.
+        """
+        if len(data) < 4 or data[0] != _HEADERS:
+            return None
+        size, begin = data[1], 2
+        if size >= 0x80:
+            return None
+        if size >= 0x40:
+            size, begin = (size & 0x3F) << 8 | data[2], 3
+        if size + begin != len(data) or size > self._limits.field_section_bytes:
+            return None
+        try:
+            headers = self._decode_headers(stream_id, data[begin:])
+        except pylsqpack.StreamBlocked:
+            self._decoder.cancel_stream(stream_id)
+            return None
+        except h3.ProtocolError as error:
+            raise _failure(error) from None
+        self.messages += 1
+        return headers
 
     def forget(self, message: Message) -> None:
         """Nothing more of a stream will be read. A head that was not decoded is given up (RFC 9204 §4.4.2)."""
@@ -180,13 +215,17 @@ class Framing(h3.H3Connection):
 
     def encode(self, stream_id: int, headers: list[tuple[bytes, bytes]]) -> bytes:
         """A HEADERS frame."""
-        return frame(_HEADERS, self._encode_headers(stream_id, headers))
+        encoder, section = self._encoder.encode(stream_id, headers)
+        if encoder:
+            self._quic.send_stream_data(cast(int, self._local_encoder_stream_id), encoder)
+        return b"\1" + varint.encode(len(section)) + section
 
     def _check_request_or_push_frame_type(self, frame_type: int, stream: h3.H3Stream) -> None:
         assert isinstance(stream, Message)
         size = stream.frame_size
         assert size is not None
         if frame_type == _DATA and size:
+            stream.idle_frames = 0
             return
         if frame_type == _HEADERS:
             if stream.tunnel:
@@ -241,7 +280,16 @@ class Framing(h3.H3Connection):
     def _decode_headers(self, stream_id: int, frame_data: bytes | None) -> Headers:
         if frame_data == b"\0\0":  # neither fields nor references: trailers may be so
             return []
-        return super()._decode_headers(stream_id, frame_data)
+        try:
+            if frame_data is None:
+                decoder, headers = self._decoder.resume_header(stream_id)
+            else:
+                decoder, headers = self._decoder.feed_header(stream_id, frame_data)
+        except pylsqpack.DecompressionFailed:
+            raise h3.QpackDecompressionFailed from None
+        if decoder:
+            self._quic.send_stream_data(cast(int, self._local_decoder_stream_id), decoder)
+        return headers
 
     def _handle_request_or_push_end(self, stream: h3.H3Stream) -> list[H3Event]:
         assert isinstance(stream, Message)
@@ -397,6 +445,14 @@ class Framing(h3.H3Connection):
 
 class _Oversize(Exception):
     """A HEADERS frame is longer than a field section may be."""
+
+
+def _begin_of_data(message: Message, data: bytes) -> int:
+    """Where the payload begins, if bytes are one DATA frame with a payload, as most of a tunnel comes; else 0."""
+    if message.frame_size is not None or message.buffer or message.blocked or message.broken:
+        return 0
+    length = varint.decode(data, 1) if data[:1] == b"\0" else None
+    return length[1] if length is not None and length[0] and sum(length) == len(data) else 0
 
 
 def data_frame(data: bytes) -> bytes:

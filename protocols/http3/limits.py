@@ -24,7 +24,8 @@ class Limits:
     """A body must have come, on average, at this rate once the grace is over; pauses do not count."""
     stall_seconds: float = 60.0
     """That a response may wait for a client that gives no credit."""
-    requests_open: int = 128
+    requests_open: int = 256
+    """As many as the engine's credit allows at once: a client that keeps to it is never refused one."""
     requests: int = 100_000
     """Of one connection, which then gets GOAWAY and, once nothing is open, `drain_seconds` to go away itself."""
     drain_seconds: float = 5.0
@@ -33,7 +34,7 @@ class Limits:
     cancellations_per_second: float = 10.0
     """At which that allowance comes back."""
     idle_frames: int = 256
-    """Frames that carry nothing (unknown, or DATA of no bytes) allowed on one stream."""
+    """Frames that carry nothing (unknown, or DATA of no bytes) allowed on one stream between two of data."""
     control_bytes: int = 4_096
     """Of one frame on the control stream that is kept to be read."""
     control_frames: int = 1_024

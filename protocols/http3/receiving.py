@@ -15,7 +15,14 @@ from chiron.protocols.quic import varint
 from chiron.protocols.webtransport import CapsuleError, SessionIdError, draft02
 from chiron.protocols.webtransport.events import SessionClosed, SessionStream
 
+# Plain integers, for members of an enumeration cost a call each time they are named.
+_CONNECTED = int(quic.Kind.CONNECTED)
 _STREAM = int(quic.Kind.STREAM)
+_RESET = int(quic.Kind.RESET)
+_STOPPED = int(quic.Kind.STOPPED)
+_WRITABLE = int(quic.Kind.WRITABLE)
+_DATAGRAM = int(quic.Kind.DATAGRAM)
+_CLOSED = int(quic.Kind.CLOSED)
 
 
 class Receiving(Exchanges):
@@ -26,30 +33,31 @@ class Receiving(Exchanges):
         _, kind, stream, data, number = event
         self._now = now
         if self._over:
-            return [events.Closed(number, data.decode("utf-8", "replace"), stream)] if kind == quic.Kind.CLOSED else []
+            return [_closed(event)] if kind == _CLOSED else []
         try:
             if kind == _STREAM:
                 exchange = self._exchanges.get(stream)
                 if exchange is not None:
                     return self._read(exchange, data, number == 1)
+                if number == 1 and stream == self._requests.next and not self._client:
+                    raw = self._framing.whole(stream, data)
+                    if raw is not None:
+                        return self._receive_whole(stream, raw)
                 return self._receive_other(stream, data, number == 1)
-            match kind:
-                case quic.Kind.CONNECTED:
-                    self._connected = True
-                case quic.Kind.RESET:
-                    return self._receive_reset(stream, number)
-                case quic.Kind.STOPPED:
-                    return self._receive_stop(stream, number)
-                case quic.Kind.WRITABLE:
-                    self._stalled.pop(stream, None)
-                    return [events.Writable(stream)]
-                case quic.Kind.DATAGRAM:
-                    return self._receive_datagram(data)
-                case quic.Kind.CLOSED:
-                    self._over = True
-                    return [events.Closed(number, data.decode("utf-8", "replace"), stream)]
-                case _:
-                    pass
+            if kind == _DATAGRAM:
+                return self._receive_datagram(data)
+            if kind == _WRITABLE:
+                self._stalled.pop(stream, None)
+                return [events.Writable(stream)]
+            if kind == _RESET:
+                return self._receive_reset(stream, number)
+            if kind == _STOPPED:
+                return self._receive_stop(stream, number)
+            if kind == _CONNECTED:
+                self._connected = True
+            elif kind == _CLOSED:
+                self._over = True
+                return [_closed(event)]
         except ConnectionFailed as error:
             self.close(error.code, error.reason)
         except SessionIdError:
@@ -115,18 +123,37 @@ class Receiving(Exchanges):
         return opened + self._sessions.receive(lane, data[number[1] :], end)
 
     def _open_request(self, stream: int, data: bytes, end: bool) -> list[events.Event]:
-        if (self._goaway is not None and stream >= self._goaway) or len(self._exchanges) >= self.limits.requests_open:
-            self._endpoint.reset(self._connection, stream, ErrorCode.H3_REQUEST_REJECTED)
-            if not end:
-                self._endpoint.stop(self._connection, stream, ErrorCode.H3_REQUEST_REJECTED)
+        if not self._admit(stream, end):
             self._framing.cancel(stream)
-            self._wasted()
             return []
         exchange = Exchange(stream, self._framing.message(stream), self._now)
         self._exchanges[stream] = self._timed[stream] = exchange
+        self._count_request()
+        return self._read(exchange, data, end)
+
+    def _receive_whole(self, stream: int, raw: fields.Raw) -> list[events.Event]:
+        """A request that came in one piece: its `raw` fields are all of it."""
+        self._requests.next += 4
+        if not self._admit(stream, True):
+            return []
+        exchange = self._exchanges[stream] = Exchange(stream, framing.WHOLE, self._now)
+        self._count_request()
+        return [*self._receive_request(exchange, raw, True)]
+
+    def _admit(self, stream: int, end: bool) -> bool:
+        """Whether a request may be read; another one is rejected, so that it may be sent again elsewhere."""
+        if len(self._exchanges) < self.limits.requests_open and (self._goaway is None or stream < self._goaway):
+            return True
+        self._endpoint.reset(self._connection, stream, ErrorCode.H3_REQUEST_REJECTED)
+        if not end:
+            self._endpoint.stop(self._connection, stream, ErrorCode.H3_REQUEST_REJECTED)
+        if self._goaway is None:
+            self._wasted()
+        return False
+
+    def _count_request(self) -> None:
         if self._framing.messages >= self.limits.requests:
             self.goaway()
-        return self._read(exchange, data, end)
 
     def _read(self, exchange: Exchange, data: bytes, end: bool) -> list[events.Event]:
         """Bytes of a request stream. While its head is blocked (RFC 9204 §2.1.2) the peer gets no credit for more."""
@@ -189,7 +216,8 @@ class Receiving(Exchanges):
             return self._refuse(exchange, error.status)
         exchange.method = head.method
         exchange.priority = self._priorities.pop(stream, head.priority) if self._priorities else head.priority
-        if exchange.tunnel:
+        if head.method == "CONNECT":
+            exchange.tunnel = True
             self._timed.pop(stream, None)
             if head.protocol == draft02.PROTOCOL and not self._sessions.request(stream, self._now):
                 return self._refuse(exchange, 429)
@@ -337,3 +365,8 @@ class Receiving(Exchanges):
             if len(self._priorities) >= self.limits.requests_open:
                 del self._priorities[next(iter(self._priorities))]
             self._priorities[stream] = value
+
+
+def _closed(event: quic.Event) -> events.Closed:
+    _, _, ending, reason, code = event
+    return events.Closed(code, reason.decode("utf-8", "replace"), ending)

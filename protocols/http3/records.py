@@ -9,49 +9,31 @@ from chiron.protocols.http3.priority import Priority
 class Exchange:
     """One request and its response, while either is open."""
 
-    __slots__ = (
-        "began",
-        "blocked",
-        "body_bytes",
-        "head",
-        "length",
-        "message",
-        "method",
-        "paused_at",
-        "priority",
-        "protocol",
-        "received",
-        "responded",
-        "sending",
-        "stream",
-    )
+    # Defaults belong to the class: most requests set few of them.
+    method = ""
+    protocol: str | None = None
+    head = False
+    """The peer's head has come, and the owner knows of it."""
+    length: int | None = None
+    """Bytes that the peer's body must have."""
+    body_bytes = 0
+    received = False
+    """All that the peer has to say has come, or is not wanted."""
+    responded = False
+    """The final head was sent."""
+    sending = True
+    tunnel = False
+    """CONNECT: what follows the head is no body, but somebody else's bytes both ways (RFC 9114 §4.4)."""
+    paused_at: float | None = None
+    blocked = False
+    """The head waits for the QPACK encoder stream, and reading is paused for it."""
+    priority: str | Priority | None = None
 
     def __init__(self, stream: int, message: Message, now: float) -> None:
         self.stream = stream
         self.message = message
         self.began = now
         """The phase that is being received: the head, then the body."""
-        self.method = ""
-        self.protocol: str | None = None
-        self.head = False
-        """The peer's head has come, and the owner knows of it."""
-        self.length: int | None = None
-        """Bytes that the peer's body must have."""
-        self.body_bytes = 0
-        self.received = False
-        """All that the peer has to say has come, or is not wanted."""
-        self.responded = False
-        """The final head was sent."""
-        self.sending = True
-        self.paused_at: float | None = None
-        self.blocked = False
-        """The head waits for the QPACK encoder stream, and reading is paused for it."""
-        self.priority: str | Priority | None = None
-
-    @property
-    def tunnel(self) -> bool:
-        """CONNECT: what follows the head is no body, but somebody else's bytes both ways (RFC 9114 §4.4)."""
-        return self.method == "CONNECT"
 
 
 class Seen:
@@ -61,7 +43,7 @@ class Seen:
 
     def __init__(self, kind: int) -> None:
         self.next = kind
-        self._gaps: set[int] = set()
+        self._gaps: set[int] | None = None
 
     def first(self, stream: int) -> bool:
         """Note a stream; whether it is the first time."""
@@ -69,16 +51,16 @@ class Seen:
             self.next += 4
             return True
         if stream > self.next:
-            self._gaps.update(range(self.next, stream, 4))
+            self._gaps = (self._gaps or set()) | set(range(self.next, stream, 4))
             self.next = stream + 4
             return True
-        if stream in self._gaps:
+        if self._gaps and stream in self._gaps:
             self._gaps.discard(stream)
             return True
         return False
 
     def __contains__(self, stream: int) -> bool:
-        return stream < self.next and stream not in self._gaps
+        return stream < self.next and not (self._gaps and stream in self._gaps)
 
 
 class Allowance:
@@ -92,8 +74,8 @@ class Allowance:
         self._left = float(burst)
         self._at = now
 
-    def take(self, now: float) -> bool:
-        """One more; False: it was too much."""
-        self._left = min(self._burst, self._left + (now - self._at) * self._rate) - 1.0
+    def take(self, now: float, cost: float) -> bool:
+        """Waste `cost` more; False: it was too much."""
+        self._left = min(self._burst, self._left + (now - self._at) * self._rate) - cost
         self._at = now
         return self._left >= 0.0

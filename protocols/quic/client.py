@@ -164,6 +164,7 @@ class ClientEndpoint:
     def poll(self) -> list[Event]:
         happened = [self._in_words(event) for event in self._events]
         self._events.clear()
+        self._session.inbox = 0
         return happened
 
     def _in_words(self, event: Event) -> Event:
@@ -183,7 +184,7 @@ class ClientEndpoint:
 
     def take(self, now: float) -> list[tuple[bytes, Address]]:
         self._now = now
-        return self._session.transmit(now)
+        return self._session.transmit(now) if self._transport._connect_called else []
 
     def next_timeout(self) -> float | None:
         """None also when everything is over, goodbyes included: the socket may be closed."""

@@ -1,4 +1,7 @@
-"""What one QUIC connection, and one endpoint, may take; the native engine takes the same names as keywords."""
+"""What one QUIC connection, and one endpoint, may take.
+
+The native engine takes the same names as keywords, but for `max_stream_window`: its streams' windows stay as they are.
+"""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ from aioquic.quic.packet import (
 from aioquic.quic.packet_builder import QuicPacketBuilder
 from aioquic.tls import SessionTicket
 
-from chiron.protocols.quic.endpoint import Address, Event
+from chiron.protocols.quic.endpoint import Address, Event, Kind
 from chiron.protocols.quic.limits import Limits
 from chiron.protocols.quic.session import Session
 from chiron.protocols.quic.transport import CONNECTION_ID_BYTES, Credentials, ServerTransport, reset_token
@@ -255,6 +255,9 @@ class ReferenceEndpoint:
             return []
         happened = self._events[:]
         self._events.clear()
+        for event in happened:
+            if event[1] == Kind.DATAGRAM and (session := self._sessions.get(event[0])) is not None:
+                session.inbox = 0
         return happened
 
     def next_timeout(self) -> float | None:

@@ -54,6 +54,8 @@ class Session:
         self.fresh_ids: list[bytes] = []
         self.retired_ids: list[bytes] = []
         self.moves = 0
+        self.inbox = 0
+        """Bytes of datagrams that came since events were taken."""
         self._limits = limits
         self._events = happened
         self._quiet = quiet
@@ -164,7 +166,7 @@ class Session:
                 case events.StreamDataReceived():
                     self._received(event.stream_id, event.data, event.end_stream)
                 case events.DatagramFrameReceived():
-                    self._tell(Kind.DATAGRAM, data=event.data)
+                    self._datagram(event.data)
                 case events.StreamReset():
                     self._reset_by_peer(event.stream_id, event.error_code)
                 case events.StopSendingReceived():
@@ -203,6 +205,16 @@ class Session:
                 self.moves += 1
                 self._tell(Kind.MOVED)
             self._address = path.addr
+
+    def _datagram(self, data: bytes) -> None:
+        self.inbox += len(data)
+        if self.inbox > self._limits.datagram_queue:
+            for at, (connection, kind, _, oldest, _) in enumerate(self._events):
+                if connection == self.number and kind == Kind.DATAGRAM:
+                    self.inbox -= len(oldest)
+                    del self._events[at]
+                    break
+        self._tell(Kind.DATAGRAM, data=data)
 
     def _received(self, stream: int, data: bytes, end: bool) -> None:
         transport = self.transport

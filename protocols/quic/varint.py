@@ -4,6 +4,8 @@ from __future__ import annotations
 
 MAX = (1 << 62) - 1
 
+_BYTES = [bytes([value]) for value in range(0x40)]
+
 
 def size(value: int) -> int:
     """Bytes of the shortest form. Raises ValueError outside of 0…2⁶²-1."""
@@ -20,6 +22,10 @@ def size(value: int) -> int:
 
 def encode(value: int) -> bytes:
     """The shortest form. Raises ValueError outside of 0…2⁶²-1."""
+    if 0 <= value <= 0x3F:
+        return _BYTES[value]
+    if 0 <= value <= 0x3FFF:
+        return (value | 0x4000).to_bytes(2, "big")
     length = size(value)
     return (value | (length.bit_length() - 1) << (8 * length - 2)).to_bytes(length, "big")
 

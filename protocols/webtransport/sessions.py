@@ -76,7 +76,8 @@ class Sessions:
         self._connection = connection
         self._limits = limits
         self._unseen = unseen
-        self._early_streams = 0
+        self.early_streams = 0
+        """Streams that wait for their session."""
         self._early_bytes = 0
         self._requested = 0
         self.sessions: dict[int, Session] = {}
@@ -126,7 +127,7 @@ class Sessions:
 
     def expecting(self) -> float | None:
         """Since when the first session is expected."""
-        if not self._early_streams:
+        if not self.early_streams:
             return None
         began = [session.began for session in self.sessions.values() if session.state is State.EXPECTED]
         return min(began, default=None)
@@ -173,7 +174,7 @@ class Sessions:
         session = self.sessions.get(number)
         gone = session is None and not self._unseen(number)
         early = not gone and (session is None or session.state is not State.OPEN)
-        full = early and self._early_streams >= self._limits.early_streams
+        full = early and self.early_streams >= self._limits.early_streams
         if gone or full or (session is not None and session.opened >= self._limits.streams):
             code = draft02.SESSION_GONE if gone else draft02.BUFFERED_STREAM_REJECTED
             self._endpoint.stop(self._connection, stream, code)
@@ -186,7 +187,7 @@ class Sessions:
         session.streams.add(stream)
         session.opened += 1
         if early:
-            self._early_streams += 1
+            self.early_streams += 1
             session.waiting.append(SessionStream(number, stream, bidirectional))
             self._endpoint.pause(self._connection, stream)
         return lane
@@ -322,7 +323,7 @@ class Sessions:
     def _forget_early(self, session: Session, events: list[SessionEvent]) -> None:
         for event in events:
             if isinstance(event, SessionStream):
-                self._early_streams -= 1
+                self.early_streams -= 1
             elif isinstance(event, SessionData | SessionDatagram):
                 self._early_bytes -= len(event.data)
 

@@ -50,11 +50,15 @@ Plain = Annotated[
 ]
 Quic = Annotated[
     Optional[bool],  # noqa: UP045
-    typer.Option("--quic/--no-quic", help="HTTP/3 and WebTransport, over UDP on --port.", show_default="off"),
+    typer.Option(
+        "--quic/--no-quic",
+        help="Whether to serve HTTP/3 and WebTransport, over UDP on the port of TLS.",
+        show_default="on",
+    ),
 ]
 QuicEngine = Annotated[
     Optional[Literal["native", "aioquic"]],  # noqa: UP045
-    typer.Option(help="What speaks QUIC; aioquic is the reference, to compare with.", show_default="native"),
+    typer.Option(help="Who is to speak QUIC; aioquic is the reference, to compare with.", show_default="native"),
 ]
 PublicPort = Annotated[
     Optional[int],  # noqa: UP045

@@ -198,10 +198,17 @@ class Engine:
         self._flush_scheduled = False
         if self.poisoned:
             return
+        self._flush_hub()
+        for flushed in tuple(self.flushed):
+            flushed()
+
+    def _flush_hub(self) -> None:
         hub, work = self.hub, self.flushes
         began = time.perf_counter()
         sent = 0
         try:
+            if not hub.dirty:
+                return
             while hub.dirty:
                 for connection, data, last in hub.flush(FLUSH_BATCH, self.now()):
                     sent += len(data)
@@ -221,8 +228,6 @@ class Engine:
         work.seconds += time.perf_counter() - began
         work.calls += 1
         work.bytes += sent
-        for flushed in tuple(self.flushed):
-            flushed()
 
     def _expired(self, due: Due, connection: int) -> None:
         peer = self.peers.get(connection)

@@ -112,6 +112,10 @@ class QuicListener:
             for connection in list(self._by_id.values()):
                 connection.abort()
             await self._empty_within(GONE_SECONDS)
+        self.close()
+
+    def close(self) -> None:
+        """Close the sockets. Clients of connections that are still open are told nothing. Harmless to repeat."""
         for quic in self._sockets:
             quic.close()
 
@@ -173,3 +177,4 @@ class QuicListener:
             step(now)
         except BaseException as error:
             self._engine.failed(error, connection)
+        connection.socket.wake()

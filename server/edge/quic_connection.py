@@ -12,6 +12,7 @@ from chiron.errors import Refused, Unavailable
 from chiron.protocols import http3, websocket
 from chiron.protocols.quic.endpoint import Event, Kind
 from chiron.server.edge.capacity import Capacity
+from chiron.server.edge.connection import ABNORMAL
 from chiron.server.edge.engine import Engine
 from chiron.server.edge.quic_exchange import SAFE, Channel, Exchange
 from chiron.server.edge.quic_links import NORMAL, QuicLink, SessionLink, StreamLink
@@ -21,6 +22,8 @@ from chiron.server.platform import addresses
 from chiron.server.platform.timers import Timer
 from chiron.server.ports import Response
 
+BODIES = 8
+"""Requests of one connection whose bodies may all be as long as one may be; others are answered 503 then."""
 _PROTOCOLS = {"link": frozenset({"websocket", "webtransport"}), "message": frozenset({"websocket"})}
 """What an extended CONNECT may ask for, by mode of the service: a WebTransport session has no messages."""
 
@@ -45,6 +48,26 @@ class QuicConnection:
     What it may have to wait for, one timer knows: the deadlines of `http3.Connection`, answers that nobody takes, and
     after `drain` the time to close.
     """
+
+    __slots__ = (
+        "_address",
+        "_armed",
+        "_around",
+        "_body_bytes",
+        "_channel",
+        "_closed",
+        "_draining",
+        "_exchanges",
+        "_gone",
+        "_http",
+        "_links",
+        "_network",
+        "_refusing",
+        "_sent_at",
+        "id",
+        "number",
+        "socket",
+    )
 
     def __init__(
         self,
@@ -71,6 +94,8 @@ class QuicConnection:
         self._armed: float | None = None
         self._sent_at = 0.0
         self._exchanges: dict[int, Exchange] = {}
+        self._body_bytes = 0
+        """Of the requests that are open."""
         self._links: dict[int, QuicLink] = {}
         """By stream: of the request and, of a WebTransport session, of its link too."""
         self._network = ""
@@ -143,8 +168,9 @@ class QuicConnection:
             case http3.TrailersReceived():
                 self._on_body(event.stream, b"", True, now)
             case http3.Aborted():
-                if (exchange := self._exchanges.pop(event.stream, None)) is not None:
+                if (exchange := self._exchanges.get(event.stream)) is not None:
                     exchange.abandon()
+                    self._done(event.stream)
                 elif (link := self._links.get(event.stream)) is not None:
                     link.abort()
             case http3.SessionStream():
@@ -156,7 +182,7 @@ class QuicConnection:
                     link.stream_lost()
             case http3.SessionClosed():
                 if (link := self._links.get(event.session)) is not None:
-                    link.lost(event.code or NORMAL)
+                    link.lost((event.code or NORMAL) if event.clean else ABNORMAL)
             case http3.Closed():
                 _log.debug("closed", code=event.code, reason=event.reason, address=self._address)
 
@@ -165,6 +191,7 @@ class QuicConnection:
         self._exchanges[head.stream] = exchange
         if self._refusing:
             exchange.refuse(Unavailable("busy"))
+            self.drain(now)
         elif head.early and head.method not in SAFE:
             exchange.refuse(Refused("too_early"))  # RFC 8470 §5.2
         elif head.method == "CONNECT":
@@ -179,8 +206,11 @@ class QuicConnection:
 
     def _on_body(self, stream: int, data: bytes, end: bool, now: float) -> None:
         if (exchange := self._exchanges.get(stream)) is not None:
+            self._body_bytes += len(data)
             exchange.receive(data)
-            if end:
+            if self._body_bytes > BODIES * self._around.limits.body_bytes:
+                exchange.refuse(Unavailable("busy"))
+            elif end:
                 exchange.ask()
         elif (link := self._links.get(stream)) is not None:
             link.receive(data, end, now)
@@ -226,11 +256,15 @@ class QuicConnection:
 
     def _done(self, stream: int) -> None:
         """Nothing happens any more on the stream of a request, and on what belongs to it."""
-        self._exchanges.pop(stream, None)
+        exchange = self._exchanges.pop(stream, None)
+        if exchange is not None:
+            self._body_bytes -= exchange.body_bytes
         link = self._links.pop(stream, None)
         if isinstance(link, SessionLink) and link.data_stream is not None:
             self._links.pop(link.data_stream, None)
-        self._sent_at = time.monotonic()
+        now = self._sent_at = time.monotonic()
+        if self._draining and not self._gone:
+            self._arm(now)
 
     # --- inside ------------------------------------------------------------------------------------------------------
 

@@ -36,7 +36,7 @@ class Channel:
 class Exchange:
     """The stream of a request. Its body is read whole before the gateway is asked."""
 
-    __slots__ = ("_address", "_body", "_channel", "_head", "_rest", "_stream", "_task")
+    __slots__ = ("_address", "_body", "_channel", "_head", "_rest", "_stream", "_task", "body_bytes")
 
     def __init__(self, channel: Channel, head: http3.RequestReceived, address: str) -> None:
         self._channel = channel
@@ -44,12 +44,14 @@ class Exchange:
         self._stream = head.stream
         self._address = address
         self._body: list[bytes] = []
+        self.body_bytes = 0
         self._task: asyncio.Task[None] | None = None
         self._rest: memoryview | None = None
 
     def receive(self, data: bytes) -> None:
         """Keep a piece of the body, which `http3.Limits` bound."""
         self._body.append(data)
+        self.body_bytes += len(data)
 
     def ask(self) -> None:
         """The request is complete: have it answered."""
@@ -61,7 +63,10 @@ class Exchange:
     def request(self) -> Request:
         head = self._head
         headers = head.headers
-        if not any(name == "host" for name, _ in headers):
+        for name, _ in headers:
+            if name == "host":
+                break
+        else:
             headers = [("host", head.authority), *headers]  # RFC 9114 §4.3.1: `:authority` stands for it
         return Request(
             method=head.method,

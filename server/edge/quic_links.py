@@ -31,6 +31,19 @@ class QuicLink(ABC):
     What it cannot send waits in the hub, which is paused meanwhile: there it can be replaced, dropped, or become lag.
     """
 
+    __slots__ = (
+        "_address",
+        "_channel",
+        "_close_code",
+        "_holding",
+        "_paused",
+        "_peer_ended",
+        "_phase",
+        "_reason",
+        "_service",
+        "_stream",
+        "id",
+    )
     transport: ClassVar[str]
 
     def __init__(self, channel: Channel, service: WebSocketService, stream: int, id: int, address: str) -> None:
@@ -102,7 +115,7 @@ class QuicLink(ABC):
         """Bytes of the client's frames."""
         try:
             if self._phase is Phase.UPGRADED and data:
-                self._on_events(self._channel.engine.feed_link(self.id, data, now))
+                self._on_events(self._feed(data, now))
             if end:
                 self._peer_ended = True
                 if self._phase is Phase.LINGERING:
@@ -140,6 +153,10 @@ class QuicLink(ABC):
         self._channel.done(self._stream)
 
     # --- the transports ----------------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def _feed(self, data: bytes, now: float) -> list[Any]:
+        """Have the hub read bytes of the client."""
 
     @abstractmethod
     def _send(self, data: bytes, last: bool) -> bool:
@@ -228,6 +245,7 @@ class QuicLink(ABC):
 class StreamLink(QuicLink):
     """A WebSocket whose frames are the content of an extended CONNECT, both ways (RFC 9220)."""
 
+    __slots__ = ()
     transport = "websocket-h3"
 
     @classmethod
@@ -242,6 +260,17 @@ class StreamLink(QuicLink):
         id = engine.hub.open(None, now)
         engine.hub.upgrade(id, service.mode, b"", service.max_message, now)
         return cls(channel, service, stream, id, address)
+
+    def _feed(self, data: bytes, now: float) -> list[Any]:
+        """By the buffer, as over TCP: a connection's bytes are known to the hub by no other way in mode `message`."""
+        engine = self._channel.engine
+        buffer = engine.receive_buffer
+        events: list[Any] = []
+        for start in range(0, len(data), len(buffer)):
+            piece = data[start : start + len(buffer)]
+            buffer[: len(piece)] = piece
+            events += engine.feed(self.id, len(piece), now)
+        return events
 
     def _send(self, data: bytes, last: bool) -> bool:
         return self._channel.http.send_data(self._stream, data, end=last)
@@ -261,6 +290,7 @@ class SessionLink(QuicLink):
     There is nothing else that a session could be for: further streams are refused.
     """
 
+    __slots__ = ("data_stream",)
     transport = "webtransport"
 
     def __init__(self, channel: Channel, service: WebSocketService, session: int, address: str) -> None:
@@ -307,6 +337,9 @@ class SessionLink(QuicLink):
     def stream_lost(self) -> None:
         """The client gave up the link's stream: the session is of no use."""
         self._part()
+
+    def _feed(self, data: bytes, now: float) -> list[Any]:
+        return self._channel.engine.feed_link(self.id, data, now)
 
     def _send(self, data: bytes, last: bool) -> bool:
         if self.data_stream is None:

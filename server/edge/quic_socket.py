@@ -17,7 +17,7 @@ import structlog
 from chiron.protocols.quic.endpoint import Endpoint, Event
 from chiron.server.edge.engine import Engine
 
-RECEIVES = 8
+RECEIVES = 4
 """Batches that one turn of the loop reads at most: the others have a turn too."""
 GRANULARITY = 0.001
 """Seconds: uvloop rounds what it is asked for to milliseconds, so a timer of less would spin the loop."""
@@ -50,7 +50,9 @@ class QuicSocket:
         self._dirty = False
         self._blocked = False
         self._closed = False
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: asyncio.Handle | None = None
+        self._timer_due = 0.0
+        """Of the loop's clock. uvloop's handles do not all say when: one that is due at once has no timer."""
 
     def start(self) -> None:
         self._sock.setblocking(False)
@@ -128,11 +130,12 @@ class QuicSocket:
         if due is None or self._closed:
             return
         if self._timer is not None:
-            if self._timer.when() <= due:
+            if self._timer_due <= due:
                 return
             self._timer.cancel()
         loop = self._engine.loop
-        self._timer = loop.call_at(max(due, loop.time() + GRANULARITY), self._expired)
+        self._timer_due = max(due, loop.time() + GRANULARITY)
+        self._timer = loop.call_at(self._timer_due, self._expired)
 
     def _expired(self) -> None:
         self._timer = None

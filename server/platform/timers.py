@@ -53,7 +53,9 @@ class Timers:
         self._wheel = wheel
         self._loop = loop
         self._expired: list[Callable[[int], None]] = []
-        self._handle: asyncio.TimerHandle | None = None
+        self._handle: asyncio.Handle | None = None
+        self._due = 0.0
+        """When `_handle` is: uvloop's own does not say it where that is at once."""
 
     def kind(self, expired: Callable[[int], None]) -> Timer:
         """A kind of timer that calls `expired(key)`, also when one that was due at the same time has cancelled it."""
@@ -63,7 +65,7 @@ class Timers:
     def set(self, key: int, kind: int, deadline: float) -> None:
         """See `Timer.set`."""
         self._wheel.set(key, kind, deadline)
-        if self._handle is None or deadline < self._handle.when():
+        if self._handle is None or deadline < self._due:
             self._arm(0.0)
 
     def cancel(self, key: int, kind: int) -> None:
@@ -83,7 +85,8 @@ class Timers:
         self.stop()
         at = self._wheel.next()
         if at is not None:
-            self._handle = self._loop.call_at(max(at, earliest), self._fire)
+            self._due = max(at, earliest)
+            self._handle = self._loop.call_at(self._due, self._fire)
 
     def _fire(self) -> None:
         self._handle = None

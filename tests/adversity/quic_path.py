@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID
 from datagram_proxy import Harm
 
+from chiron._core import Quic
 from chiron.protocols.quic.client import CONNECTION, ClientEndpoint
 from chiron.protocols.quic.endpoint import Address, DatagramEndpoint, Event, Kind, ServerEndpoint
 from chiron.protocols.quic.limits import Limits
@@ -104,7 +105,22 @@ def make_reference(
     )
 
 
-ENGINES: dict[str, Make] = {"aioquic": make_reference}
+def make_native(
+    certificate: Pair | None = None,
+    *,
+    named: Pair | None = None,
+    worker: int = 0,
+    secret: bytes = SECRET,
+    ticket_key: bytes = TICKET_KEY,
+    limits: Limits = Limits(),  # noqa: B008
+) -> ServerEndpoint:
+    chain, key = certificate or pair("localhost")
+    taken = dataclasses.asdict(limits)
+    del taken["max_stream_window"]  # its windows of streams do not rise
+    return Quic(chain, key, named=named, secret=secret, ticket_keys=[ticket_key], worker=worker, now=0.0, **taken)
+
+
+ENGINES: dict[str, Make] = {"aioquic": make_reference, "native": make_native}
 
 
 class Guest:

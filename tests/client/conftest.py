@@ -8,6 +8,7 @@ from typing import cast
 
 import pytest
 from scripted import Pauses, Realtime, Rest, SignedIn
+from scripted_h3 import RealtimeH3
 
 from chiron.client import Api
 
@@ -22,17 +23,20 @@ async def rest() -> AsyncIterator[Rest]:
     await server.wait_closed()
 
 
-@pytest.fixture
-async def realtime() -> AsyncIterator[Realtime]:
-    server = Realtime()
+@pytest.fixture(params=["websocket", "webtransport", "websocket-h3"])
+async def realtime(request: pytest.FixtureRequest) -> AsyncIterator[Realtime | RealtimeH3]:
+    """One for each transport: a link behaves alike on all of them."""
+    server = Realtime() if request.param == "websocket" else RealtimeH3(request.param)
     await server.open()
     yield server
     await server.close()
 
 
 @pytest.fixture
-def tokens(realtime: Realtime) -> SignedIn:
-    return SignedIn(f"http://127.0.0.1:{realtime.port}")
+def tokens(realtime: Realtime | RealtimeH3) -> SignedIn:
+    tokens = SignedIn(f"http://127.0.0.1:{realtime.port}")
+    tokens.offer, tokens.transport = realtime.offer, realtime.transport
+    return tokens
 
 
 @pytest.fixture

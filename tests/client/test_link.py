@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import pytest
 from scripted import DEADLINE, Pauses, Peer, Realtime, SignedIn
@@ -28,9 +28,13 @@ async def soon(work: Awaitable[T]) -> T:
         return await work
 
 
+def linked(api: Api, **options: Any) -> Link:
+    return Link(api, transport=cast(SignedIn, api).transport, **options)
+
+
 @asynccontextmanager
 async def opened(api: Api, realtime: Realtime, pauses: Pauses, **members: Any) -> AsyncIterator[tuple[Link, Peer]]:
-    async with Link(api, device="test", sleep=pauses) as link:
+    async with linked(api, device="test", sleep=pauses) as link:
         peer = await realtime.link()
         await peer.welcome(**members)
         await soon(link.online())
@@ -45,13 +49,15 @@ def texts(publishes: list[dict[str, Any]]) -> list[str]:
 
 
 async def test_a_link_shows_its_token_and_says_who_it_is(api: Api, realtime: Realtime, pauses: Pauses) -> None:
-    async with Link(api, device="test", sleep=pauses) as link:
+    async with linked(api, device="test", sleep=pauses) as link:
         assert link.personal is None
         connect = await (await realtime.link()).welcome()
         assert (connect["token"], connect["device"], connect.get("resume")) == ("token 1", "test", None)
         assert (await soon(link.online())).person == "ada"
         assert link.personal == "person:ada"
+        assert link.transport == cast(SignedIn, api).transport
     assert pauses.taken == []
+    assert link.transport is None
 
 
 async def test_the_next_link_resumes(api: Api, realtime: Realtime, pauses: Pauses) -> None:
@@ -99,7 +105,7 @@ async def test_a_refused_handshake_says_when_to_come_back(api: Api, realtime: Re
 
 async def test_a_server_without_realtime_is_given_up(api: Api, realtime: Realtime, pauses: Pauses) -> None:
     realtime.refusals = [(404, {})]
-    async with Link(api, sleep=pauses) as link:
+    async with linked(api, sleep=pauses) as link:
         with pytest.raises(NotReachable, match="has no realtime here"):
             await soon(link.online())
         with pytest.raises(NotReachable):
@@ -108,7 +114,7 @@ async def test_a_server_without_realtime_is_given_up(api: Api, realtime: Realtim
 
 async def test_silence_ends_a_link(api: Api, realtime: Realtime, pauses: Pauses) -> None:
     words: list[str] = []
-    async with Link(api, status=words.append, sleep=pauses) as link:
+    async with linked(api, status=words.append, sleep=pauses) as link:
         silent = await realtime.link()
         await silent.welcome(ping_ms=20)
         await silent.until_left()
@@ -128,7 +134,7 @@ async def test_what_is_no_frame_ends_a_link(api: Api, realtime: Realtime, pauses
 
 async def test_a_link_that_was_never_welcomed_says_nothing(api: Api, realtime: Realtime, pauses: Pauses) -> None:
     words: list[str] = []
-    async with Link(api, status=words.append, sleep=pauses):
+    async with linked(api, status=words.append, sleep=pauses):
         peer = await realtime.link()
         await peer.receive("connect")
         await peer.close(1001)
@@ -212,7 +218,7 @@ async def test_a_refusal_for_good_of_a_token_is_given_up(
     api: Api, tokens: SignedIn, realtime: Realtime, pauses: Pauses
 ) -> None:
     tokens.failures = [ServerRefused("forbidden")]
-    async with Link(api, sleep=pauses) as link:
+    async with linked(api, sleep=pauses) as link:
         with pytest.raises(ServerRefused):
             await soon(link.online())
 
@@ -256,7 +262,7 @@ async def test_what_has_no_ack_is_sent_again_in_its_order(api: Api, realtime: Re
 
 
 async def test_what_was_posted_before_the_first_link_waits_for_it(api: Api, realtime: Realtime, pauses: Pauses) -> None:
-    async with Link(api, sleep=pauses) as link:
+    async with linked(api, sleep=pauses) as link:
         future = link.post(CHANNEL, "text", {"text": "early"}, client_id="01ARZ3NDEKTSV4RRFFQ69G5FAV")
         with pytest.raises(ValueError, match="is being sent"):
             link.post(CHANNEL, "text", {"text": "early"}, client_id="01ARZ3NDEKTSV4RRFFQ69G5FAV")

@@ -509,6 +509,23 @@ async def test_a_link_that_cannot_go_on_is_said(with_bob: Terminal, server: Serv
     assert screen.take() == ["! the login has ended; sign in again"]
 
 
+def test_what_it_talks_over_is_said_each_time() -> None:
+    said: list[str] = []
+    status = module._Status(said.append)
+    status("online")
+    assert said == [], "nothing is said of a link that is not there"
+    status.link = cast(Link, SimpleNamespace(transport="webtransport"))
+    status("online")
+    status("offline")
+    status.link = cast(Link, SimpleNamespace(transport="websocket"))
+    status("online")
+    assert said == [
+        "— connected over WebTransport —",
+        "— connection lost; what you write is sent when it is back —",
+        "— connected again, over WebSocket —",
+    ]
+
+
 # --- signing in -------------------------------------------------------------------------------------------------------
 
 SESSION = {"access_token": "a", "refresh_token": "r", "expires_in": 600, "person": {"person": ADA, "name": "Ada"}}

@@ -53,7 +53,7 @@ def test_a_reason_is_found_behind_other_errors() -> None:
     error = httpx.ConnectError("no")
     error.__cause__ = OSError("no")
     assert distrust(error) is None
-    error.__cause__.__cause__ = NotTrusted("because")
+    error.__cause__.__cause__ = NotTrusted("somewhere", "because")
     assert distrust(error) == "because"
 
 

@@ -301,6 +301,7 @@ def test_rfc9220_3_a_link_over_websocket_is_fed_bytes_that_no_transport_read(ben
     assert hub.upgrade(link, "link", b"", 65_536, NOW) == []
     (event,) = hub.feed_link(link, masked(CONNECT), NOW)
     assert isinstance(event, Connect)
+    assert hub.bind(link, "p", NOW, rate=1, burst=1) == []
     (event,) = hub.feed_link(link, masked(b"\x03\xe8", Opcode.CLOSE), NOW)
     assert isinstance(event, PeerClosed)
 

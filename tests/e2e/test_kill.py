@@ -1,9 +1,9 @@
 """Nothing acknowledged is lost, doubled or reordered, whatever is killed, whenever.
 
-People talk in several conversations, from a browser, from programs and from the terminal, and others register, verify,
-refresh, change passwords and sign out, while worker, supervisor and PostgreSQL are killed with SIGKILL: at random, and
-at every labelled point of the server in turn. Afterwards the log in the database, the accounts there and the mails are
-compared with what each of them was told.
+People talk in several conversations, from a browser, from programs and from the terminal, over WebTransport and over
+WebSocket on HTTP/3 and on TCP, and others register, verify, refresh, change passwords and sign out, while worker,
+supervisor and PostgreSQL are killed with SIGKILL: at random, and at every labelled point of the server in turn.
+Afterwards the log in the database, the accounts there and the mails are compared with what each of them was told.
 """
 
 from __future__ import annotations
@@ -49,6 +49,7 @@ pytestmark = pytest.mark.e2e
 @pytest.fixture
 async def server(new_server: Callable[[], Server]) -> Server:
     made = new_server()
+    made.settings["CHIRON_QUIC"] = "true"
     made.settings["CHIRON_IDENTITY_VERIFICATION"] = "required"
     # All people here have one address.
     made.settings["CHIRON_LIMITS_ENDPOINT_FACTOR"] = "1000"
@@ -105,7 +106,11 @@ async def kill(server: Server, rng: random.Random, postbox: Postbox, screenshots
     progress = Progress()
     seen: dict[tuple[str, str], list[frames.Delivery]] = defaultdict(list)
 
-    async with Link(bob) as bob_link, Link(dee) as dee_link, Browser(server, "ada@example.org", screenshots) as browser:
+    async with (
+        Link(bob, transport="webtransport") as bob_link,
+        Link(dee, transport="websocket-h3") as dee_link,
+        Browser(server, "ada@example.org", screenshots) as browser,
+    ):
         hearing = []
         for link, name, mine in ((bob_link, "Bob", conversations), (dee_link, "Dee", [group])):
             for conversation in mine:
@@ -132,7 +137,7 @@ async def kill(server: Server, rng: random.Random, postbox: Postbox, screenshots
 
         async with running(*hearing):
             await browser.open_conversation("Bob")
-            cy_at_terminal = await talk.start_terminal(server, "cy@example.org", "bob@example.org")
+            cy_at_terminal = await talk.start_terminal(server, "cy@example.org", "bob@example.org", "websocket")
             async with asyncio.TaskGroup() as work:
                 for link, sent, count in plan:
                     work.create_task(talk.write(link, sent, count, progress))

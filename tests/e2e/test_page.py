@@ -11,8 +11,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from browsing import PASSWORD, PATIENCE, NewPage, chromium, people, sign_in, sign_up
-from playwright.async_api import Browser, Page, expect
+from browsing import (
+    PASSWORD,
+    PATIENCE,
+    NewPage,
+    begin_direct,
+    chromium,
+    open_conversation,
+    people,
+    say,
+    see,
+    sign_in,
+    sign_up,
+    violations,
+)
+from playwright.async_api import Browser, expect
 
 from chiron.client import Api
 
@@ -29,26 +42,6 @@ async def browser() -> AsyncIterator[Browser]:
 async def new_page(server: Any, browser: Browser) -> AsyncIterator[NewPage]:
     async with people(browser, server.address) as make:
         yield make
-
-
-async def begin_direct(page: Page, email: str) -> None:
-    await page.get_by_role("button", name="New conversation").click()
-    await page.get_by_role("dialog").get_by_role("textbox", name="E-mail").fill(email)
-    await page.get_by_role("button", name="Start conversation").click()
-
-
-async def open_conversation(page: Page, title: str) -> None:
-    await page.get_by_role("list", name="Conversations").get_by_text(title, exact=True).first.click()
-
-
-async def say(page: Page, text: str) -> None:
-    await page.get_by_role("textbox", name="Message").fill(text)
-    await page.get_by_role("textbox", name="Message").press("Enter")
-
-
-async def see(page: Page, text: str) -> None:
-    message = page.get_by_role("log", name="Messages").get_by_text(text, exact=True)
-    await expect(message).to_have_count(1, timeout=PATIENCE)
 
 
 @pytest.fixture
@@ -224,8 +217,11 @@ async def test_a_narrow_screen_shows_one_pane_without_scrolling_sideways(new_pag
     await ada.direct("bob@example.org")
     page = await new_page(viewport={"width": 360, "height": 640})
     await sign_in(page, "Bob")
+    await expect(page.get_by_role("list", name="Conversations")).to_be_visible(timeout=PATIENCE)
+    assert await violations(page) == []
     await open_conversation(page, "Ada")
     await expect(page.get_by_role("textbox", name="Message")).to_be_visible(timeout=PATIENCE)
+    assert await violations(page) == []
     await expect(page.get_by_role("list", name="Conversations")).not_to_be_visible(timeout=PATIENCE)
     await say(page, "W" * 300)
     await expect(page.locator("article[data-state='sent']")).to_have_count(1, timeout=PATIENCE)

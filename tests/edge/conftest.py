@@ -100,6 +100,8 @@ class Listened:
     addresses: list[str] = field(default_factory=list)
     gone: list[int] = field(default_factory=list)
     changed: asyncio.Event = field(default_factory=asyncio.Event)
+    answer: Callable[[int, Sequence[Any]], None] = field(default=lambda link, events: None)
+    """Called with what was received."""
 
     def opened(self, link: int, *, address: str) -> None:
         self.addresses.append(address)
@@ -111,6 +113,7 @@ class Listened:
         assert link in self.open
         assert link not in self.gone
         self.events[link] += events
+        self.answer(link, events)
         self.changed.set()
 
     def closed(self, link: int) -> None:
@@ -299,6 +302,7 @@ def quic(request: pytest.FixtureRequest, certificate: Certificate) -> Open:
         limits: EdgeLimits | None = None,
         max_connections: int = 100,
         max_message: int = 65_536,
+        host: str = "127.0.0.1",
         **options: Any,
     ) -> AsyncIterator[QuicHouse]:
         """`options` are limits of the engine."""
@@ -309,7 +313,7 @@ def quic(request: pytest.FixtureRequest, certificate: Certificate) -> Open:
         desk, links = Desk(), Listened()
         service = WebSocketService(links, mode=mode, max_message=max_message)
         listener = QuicListener(engine, desk, service, limits=limits, max_connections=max_connections)
-        sock = udp.bind("127.0.0.1", 0)
+        sock = udp.bind(host, 0)
         port = sock.getsockname()[1]
         endpoint = make_endpoint(
             request.param,

@@ -19,7 +19,9 @@ AXE = Path(__file__).parents[2] / "web" / "node_modules" / "axe-core" / "axe.min
 
 NewPage = Callable[..., Awaitable[Page]]
 
-NETWORK = re.compile(r"Failed to load resource|WebSocket connection to .* failed")
+NETWORK = re.compile(
+    r"Failed to load resource|WebSocket connection to .* failed|Failed to establish a connection to|Connection lost"
+)
 """What the browser itself says of refused requests and lost connections is no error of the page."""
 
 
@@ -29,7 +31,7 @@ async def chromium(*more: str) -> AsyncIterator[Browser]:
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(
             executable_path=os.environ.get("CHROMIUM", "/usr/bin/chromium"),
-            args=["--no-sandbox", "--disable-quic", "--disable-background-networking", "--disable-sync", *more],
+            args=["--no-sandbox", "--disable-background-networking", "--disable-sync", *more],
         )
         yield browser
         await browser.close()
@@ -67,6 +69,26 @@ async def sign_in(page: Page, name: str, password: str = PASSWORD) -> None:
     await page.get_by_role("textbox", name="Password").fill(password)
     await page.get_by_role("button", name="Sign in").click()
     await expect(page.get_by_role("button", name="New conversation")).to_be_visible(timeout=PATIENCE)
+
+
+async def begin_direct(page: Page, email: str) -> None:
+    await page.get_by_role("button", name="New conversation").click()
+    await page.get_by_role("dialog").get_by_role("textbox", name="E-mail").fill(email)
+    await page.get_by_role("button", name="Start conversation").click()
+
+
+async def open_conversation(page: Page, title: str) -> None:
+    await page.get_by_role("list", name="Conversations").get_by_text(title, exact=True).first.click()
+
+
+async def say(page: Page, text: str) -> None:
+    await page.get_by_role("textbox", name="Message").fill(text)
+    await page.get_by_role("textbox", name="Message").press("Enter")
+
+
+async def see(page: Page, text: str) -> None:
+    message = page.get_by_role("log", name="Messages").get_by_text(text, exact=True)
+    await expect(message).to_have_count(1, timeout=PATIENCE)
 
 
 async def violations(page: Page) -> list[str]:

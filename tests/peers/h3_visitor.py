@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-from chiron.protocols import http3
+from chiron.protocols import http3, webtransport
 from chiron.protocols.quic.client import CONNECTION, ClientEndpoint
 from chiron.protocols.quic.endpoint import Kind
 
@@ -153,7 +153,8 @@ class Visitor(asyncio.DatagramProtocol):
         now = self.loop.time()
         for event in self.endpoint.poll():
             if event[1] == Kind.OPENED:
-                self.http = http3.Connection(self.endpoint, CONNECTION, client=True, now=now)
+                limits = http3.Limits(webtransport=webtransport.Limits(sessions=64))
+                self.http = http3.Connection(self.endpoint, CONNECTION, client=True, limits=limits, now=now)
             self.connected = self.connected or event[1] == Kind.CONNECTED
             if event[1] == Kind.CONNECTED:
                 self.resumed = event[4] == 1

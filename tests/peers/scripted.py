@@ -6,13 +6,14 @@ import asyncio
 import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 import h11
 from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.http11 import Request as Handshake
 from websockets.http11 import Response as HandshakeResponse
 
+from chiron.client.transports import Choice
 from chiron.client.trust import Trust
 
 DEADLINE = 20.0
@@ -67,11 +68,23 @@ class Rest:
 # --- the realtime server ----------------------------------------------------------------------------------------------
 
 
+class Carrier(Protocol):
+    """The server's end of what a link runs over: a `websockets.ServerConnection`, or what looks like one."""
+
+    async def recv(self) -> str | bytes: ...
+
+    async def send(self, message: str, /) -> None: ...
+
+    async def close(self, code: int = 1000, /) -> None: ...
+
+    async def wait_closed(self) -> None: ...
+
+
 class Peer:
     """The server's end of one link."""
 
-    def __init__(self, socket: ServerConnection) -> None:
-        self._socket = socket
+    def __init__(self, socket: Carrier) -> None:
+        self.carrier = self._socket = socket
         self._id = 0
         self.ended = asyncio.Event()
 
@@ -125,7 +138,10 @@ class Peer:
 
 
 class Realtime:
-    """A realtime server; the test plays each link by hand."""
+    """A realtime server over WebSocket on TCP; the test plays each link by hand."""
+
+    transport: Choice = "websocket"
+    offer: dict[str, Any] | None = None
 
     def __init__(self) -> None:
         self._server: Server | None = None
@@ -179,6 +195,8 @@ class SignedIn:
         self.trust = Trust()
         self.offer: dict[str, Any] | None = None
         """Where it says that there is WebTransport."""
+        self.transport: Choice = "websocket"
+        """What its links shall run over."""
         self.number = 1
         self.failures: list[Exception] = []
         """What the next requests for a token raise."""

@@ -10,13 +10,18 @@ import asyncio
 import base64
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from quic_path import Pair, pair
+from scripted import DEADLINE, Peer
+from websockets.frames import Frame, Opcode
+from websockets.protocol import SERVER, Protocol, State
 
+from chiron.client.transports import Choice
 from chiron.protocols import http3
 from chiron.protocols.quic.endpoint import Address, Kind
 from chiron.protocols.quic.reference import ReferenceEndpoint
+from chiron.protocols.wire import records
 
 SECRET = bytes(range(32))
 
@@ -174,3 +179,162 @@ class H3Server(asyncio.DatagramProtocol):
     def _due(self) -> None:
         self.endpoint.handle_timeouts(asyncio.get_running_loop().time())
         self.turn()
+
+
+# --- links ----------------------------------------------------------------------------------------------------------
+
+
+class Session:
+    """The server's end of a WebTransport session, with the one stream of its link, as `scripted.Carrier`."""
+
+    def __init__(self, asked: Asked) -> None:
+        self._asked = asked
+        self._stream = -1
+        self._decoder = records.Decoder(1 << 20)
+        self._messages: asyncio.Queue[bytes] = asyncio.Queue()
+        self._closed = asyncio.Event()
+
+    async def recv(self) -> bytes:
+        return await self._messages.get()
+
+    async def send(self, message: str, /) -> None:
+        self.send_bytes(records.encode(message.encode()))
+
+    def send_bytes(self, data: bytes) -> None:
+        self._asked.http.send_stream(self._stream, data)
+        self._asked.server.turn()
+
+    def send_datagram(self, message: bytes) -> None:
+        assert self._asked.http.send_session_datagram(self._asked.stream, message)
+        self._asked.server.turn()
+
+    async def close(self, code: int = 1000, /) -> None:
+        self._asked.http.close_session(self._asked.stream, code)
+        self.ended()
+        self._asked.server.turn()
+
+    async def wait_closed(self) -> None:
+        await self._closed.wait()
+
+    def opened(self, stream: int) -> None:
+        assert self._stream == -1, "a link has one stream"
+        self._stream = stream
+
+    def received(self, data: bytes) -> None:
+        for message in self._decoder.receive(data):
+            self._messages.put_nowait(message)
+
+    def ended(self) -> None:
+        self._closed.set()
+
+
+class Tunnel:
+    """The server's end of a WebSocket over HTTP/3 (RFC 9220), as `scripted.Carrier`."""
+
+    def __init__(self, asked: Asked) -> None:
+        self._asked = asked
+        self._protocol = Protocol(SERVER)
+        self._messages: asyncio.Queue[bytes] = asyncio.Queue()
+        self._closed = asyncio.Event()
+
+    async def recv(self) -> bytes:
+        return await self._messages.get()
+
+    async def send(self, message: str, /) -> None:
+        self._protocol.send_text(message.encode())
+        self._flush()
+
+    async def close(self, code: int = 1000, /) -> None:
+        self._protocol.send_close(code)
+        self._flush()
+        await self._closed.wait()
+
+    async def wait_closed(self) -> None:
+        await self._closed.wait()
+
+    def received(self, data: bytes, end: bool) -> None:
+        self._protocol.receive_data(data)
+        if end:
+            self._protocol.receive_eof()
+        for frame in self._protocol.events_received():
+            assert isinstance(frame, Frame)
+            if frame.opcode is Opcode.TEXT:
+                self._messages.put_nowait(bytes(frame.data))
+        self._flush()
+        if end or self._protocol.state is State.CLOSED:
+            self.ended()
+
+    def ended(self) -> None:
+        self._closed.set()
+
+    def _flush(self) -> None:
+        for data in self._protocol.data_to_send():
+            self._asked.http.send_data(self._asked.stream, data, end=not data)
+        # A turn may be under way.
+        asyncio.get_running_loop().call_soon(self._asked.server.turn)
+
+
+class RealtimeH3(H3Server):
+    """A realtime server over HTTP/3; the test plays each link by hand."""
+
+    def __init__(self, transport: Literal["webtransport", "websocket-h3"]) -> None:
+        super().__init__()
+        self.transport: Choice = transport
+        self.refusals: list[tuple[int, dict[str, str]]] = []
+        """Status and header fields with which the next sessions are refused."""
+        self.answer = self._admit
+        self._peers: asyncio.Queue[Peer] = asyncio.Queue()
+        self._carriers: dict[tuple[int, int], Session | Tunnel] = {}
+
+    async def link(self) -> Peer:
+        """The next link that is opened."""
+        async with asyncio.timeout(DEADLINE):
+            return await self._peers.get()
+
+    async def _admit(self, asked: Asked) -> None:
+        assert (asked.method, asked.target) == ("CONNECT", "/v1/realtime")
+        assert asked.protocol == self.transport.partition("-")[0]
+        if self.refusals:
+            status, fields = self.refusals.pop(0)
+            asked.respond(status, [(name.lower(), value) for name, value in fields.items()])
+            return
+        carrier: Session | Tunnel
+        if asked.protocol == "webtransport":
+            carrier = Session(asked)
+            self._carriers[asked.connection, asked.stream] = carrier
+            for event in asked.http.accept_session(asked.stream):
+                self.on_event(asked.connection, asked.http, event)
+            self.turn()
+        else:
+            assert asked.headers["sec-websocket-protocol"] == "chiron.v1.json"
+            carrier = Tunnel(asked)
+            self._carriers[asked.connection, asked.stream] = carrier
+            asked.respond(200, [("sec-websocket-protocol", "chiron.v1.json")], end=False)
+        self._peers.put_nowait(Peer(carrier))
+
+    def on_event(self, connection: int, http: http3.Connection, event: http3.Event) -> None:
+        match event:
+            case http3.SessionStream(session, stream, True):
+                self._session(connection, session).opened(stream)
+            case http3.SessionData(session, _, data):
+                self._session(connection, session).received(data)
+            case http3.SessionClosed(session):
+                self._session(connection, session).ended()
+            case http3.BodyReceived(stream, data, end):
+                tunnel = self._carriers[connection, stream]
+                assert isinstance(tunnel, Tunnel)
+                tunnel.received(data, end)
+            case http3.Aborted(stream):
+                if (connection, stream) in self._carriers:
+                    self._carriers[connection, stream].ended()
+            case http3.Closed():
+                for (of, _), carrier in self._carriers.items():
+                    if of == connection:
+                        carrier.ended()
+            case _:
+                super().on_event(connection, http, event)
+
+    def _session(self, connection: int, stream: int) -> Session:
+        session = self._carriers[connection, stream]
+        assert isinstance(session, Session)
+        return session

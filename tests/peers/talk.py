@@ -134,12 +134,12 @@ async def check_unread(connection: asyncpg.Connection[Any], api: Api, conversati
 # --- the people -------------------------------------------------------------------------------------------------------
 
 
-async def start_terminal(server: Server, email: str, who: str) -> asyncio.subprocess.Process:
+async def start_terminal(server: Server, email: str, who: str, transport: str) -> asyncio.subprocess.Process:
     """`chiron chat` in a conversation with somebody, ready for lines."""
     environment = os.environ | {"CHIRON_PASSWORD": PASSWORD, "CHIRON_SERVER": server.address}
     process = await asyncio.create_subprocess_exec(
         str(Path(sys.executable).with_name("chiron")),
-        *("chat", who, "--email", email),
+        *("chat", who, "--email", email, "--transport", transport),
         env=environment,
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
@@ -171,7 +171,7 @@ class Browser:
         self._playwright = await async_playwright().start()
         self._chromium = await self._playwright.chromium.launch(
             executable_path=os.environ.get("CHROMIUM", "/usr/bin/chromium"),
-            args=["--no-sandbox", "--disable-quic", "--disable-background-networking", "--disable-sync"],
+            args=["--no-sandbox", "--disable-background-networking", "--disable-sync"],
         )
         self.page = await self._chromium.new_page()
         await self.page.goto(self._server.address)

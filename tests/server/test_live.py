@@ -187,7 +187,6 @@ async def test_keys_change_by_themselves_over_a_year_and_each_change_is_told(pla
 
 
 async def test_the_certificate_of_quic_changes_under_hashes_that_were_told_before(place: Place) -> None:
-    place.settings = msgspec.structs.replace(place.settings, quic=True)
     live = place.live()
     used = {live.current.quic_chain: place.clock.time}
     while place.clock.time < BEGIN + timedelta(days=90):
@@ -208,6 +207,7 @@ async def test_the_certificate_of_quic_changes_under_hashes_that_were_told_befor
 async def test_without_quic_there_is_no_certificate_for_it_and_the_operators_needs_no_hash(
     place: Place, tmp_path: Path
 ) -> None:
+    place.settings = msgspec.structs.replace(place.settings, quic=False)
     assert (place.live().current.quic_chain, place.live().current.quic_hashes) == (b"", [])
     own = certificates.development(tmp_path / "own", BEGIN)
     files = {"certificate": tmp_path / "own" / "leaf.pem", "key": tmp_path / "own" / "leaf.key"}

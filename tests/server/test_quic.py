@@ -25,14 +25,6 @@ from chiron.server.embedding import serving
 from chiron.server.platform.clock import SystemClock
 
 
-@pytest.fixture
-def quic_server(new_server: Callable[[], Server]) -> Server:
-    """One that is not started yet."""
-    server = new_server()
-    server.settings["CHIRON_QUIC"] = "on"
-    return server
-
-
 async def told(address: str) -> dict[str, Any]:
     async with httpx.AsyncClient(base_url=address, trust_env=False) as http:
         answer = (await http.get("/v1/transports")).json()
@@ -53,45 +45,42 @@ async def asked(port: int, hashes: list[str]) -> int | None:
         return (await visitor.get("/livez")).status
 
 
-async def test_a_server_answers_over_udp_with_the_certificate_that_pages_are_told(quic_server: Server) -> None:
-    await quic_server.start()
-    port = quic_server.secure
-    ways = await told(quic_server.address)
+async def test_a_server_answers_over_udp_with_the_certificate_that_pages_are_told(server: Server) -> None:
+    port = server.secure
+    ways = await told(server.address)
     assert ways["webtransport"]["url"] == f"https://127.0.0.1:{port}/v1/realtime"
     assert await asked(port, ways["webtransport"]["hashes"][:1]) == 200
-    async with visit(port, verify=True, ca=quic_server.authority.read_bytes()) as visitor:
+    async with visit(port, verify=True, ca=server.authority.read_bytes()) as visitor:
         assert (await visitor.get("/livez")).status == 200, "who names the server is shown the authority's"
-    async with httpx.AsyncClient(verify=trusting(quic_server), trust_env=False) as http:
-        answer = await http.get(f"{quic_server.secure_address}/livez")
+    async with httpx.AsyncClient(verify=trusting(server), trust_env=False) as http:
+        answer = await http.get(f"{server.secure_address}/livez")
     assert answer.headers["alt-svc"] == f'h3=":{port}"; ma=86400'
-    assert f"and HTTP/3 at      https://localhost:{port}, over UDP" in quic_server.tail()
+    assert f"and HTTP/3 at      https://localhost:{port}, over UDP" in server.tail()
 
 
-async def test_the_port_outlives_a_worker_and_a_supervisor(quic_server: Server) -> None:
+async def test_the_port_outlives_a_worker_and_a_supervisor(server: Server) -> None:
     """The hashes too: a page needs not ask again."""
-    await quic_server.start()
-    hashes = (await told(quic_server.address))["webtransport"]["hashes"]
-    worker = quic_server.worker()
-    assert quic_server.kill_worker()
-    await until(lambda: quic_server.worker() not in (None, worker), lambda: "there is no other worker")
-    await quic_server.until_ready()
-    assert await asked(quic_server.secure, hashes) == 200
-    await quic_server.kill_supervisor()
-    await quic_server.start()
-    assert await asked(quic_server.secure, hashes) == 200
-    assert await quic_server.stop(signal.SIGTERM) == 0
-    with contextlib.closing(udp.bind("127.0.0.1", quic_server.secure)):
+    hashes = (await told(server.address))["webtransport"]["hashes"]
+    worker = server.worker()
+    assert server.kill_worker()
+    await until(lambda: server.worker() not in (None, worker), lambda: "there is no other worker")
+    await server.until_ready()
+    assert await asked(server.secure, hashes) == 200
+    await server.kill_supervisor()
+    await server.start()
+    assert await asked(server.secure, hashes) == 200
+    assert await server.stop(signal.SIGTERM) == 0
+    with contextlib.closing(udp.bind("127.0.0.1", server.secure)):
         pass  # nobody has it any more
 
 
-async def test_a_port_that_udp_cannot_have_is_named_with_the_way_around(
-    quic_server: Server, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with contextlib.closing(udp.bind("127.0.0.1", quic_server.secure)):
-        await quic_server.start(wait=False)
-        assert await quic_server.ended() == 71
-    said = f"Cannot listen on 127.0.0.1, port {quic_server.secure}: over UDP: Address already in use; "
-    assert f"{said}`chiron serve --no-quic` does without HTTP/3." in " ".join(quic_server.tail().split())
+async def test_a_port_that_udp_cannot_have_is_named_with_the_way_around(new_server: Callable[[], Server]) -> None:
+    server = new_server()
+    with contextlib.closing(udp.bind("127.0.0.1", server.secure)):
+        await server.start(wait=False)
+        assert await server.ended() == 71
+    said = f"Cannot listen on 127.0.0.1, port {server.secure}: over UDP: Address already in use; "
+    assert f"{said}`chiron serve --no-quic` does without HTTP/3." in " ".join(server.tail().split())
 
 
 async def test_without_quic_nobody_is_told_of_it(new_server: Callable[[], Server]) -> None:
@@ -145,7 +134,7 @@ async def test_the_certificate_changes_under_a_hash_that_pages_were_told_before(
         used = certificates.HASHED_LIFE - certificates.HASHED_SPARE - timedelta(hours=1)
         certificates.hashed(server.data / "tls", datetime.now(UTC) - used)
         settings = Settings(
-            data_dir=server.data, host="127.0.0.1", port=0, quic=True, plain=f"127.0.0.1:{server.plain}", metrics=None
+            data_dir=server.data, host="127.0.0.1", port=0, plain=f"127.0.0.1:{server.plain}", metrics=None
         )
         async with serving(settings) as inside:
             assert inside.quic
@@ -164,9 +153,8 @@ async def test_the_certificate_changes_under_a_hash_that_pages_were_told_before(
             assert await asked(port, before[:1]) is None
 
 
-async def test_doctor_hears_a_server_over_udp(quic_server: Server) -> None:
-    await quic_server.start()
-    settings = Settings(data_dir=quic_server.data, host="127.0.0.1", port=quic_server.secure, quic=True)
+async def test_doctor_hears_a_server_over_udp(server: Server) -> None:
+    settings = Settings(data_dir=server.data, host="127.0.0.1", port=server.secure)
     summary, faults = await quic.reachable(Subject(settings))
-    assert f"UDP {quic_server.secure} answers in " in summary
+    assert f"UDP {server.secure} answers in " in summary
     assert faults == []

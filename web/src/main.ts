@@ -1,6 +1,6 @@
 import { Api } from "./api";
 import { App } from "./app";
-import { systemClock } from "./clock";
+import { nextTask, systemClock } from "./clock";
 import { browserSocket } from "./link";
 import { OutboxDatabase } from "./outbox_database";
 import { SUBPROTOCOL } from "./protocol";
@@ -20,7 +20,7 @@ if (isSecureContext) {
     address: () => api.webTransport(),
     webTransport:
       "WebTransport" in window
-        ? (place, listener) => new WebTransportSocket(browserSession(place), listener)
+        ? (place, listener) => new WebTransportSocket(browserSession(place), listener, nextTask)
         : null,
     webSocket: browserSocket(address.href, SUBPROTOCOL),
     clock: systemClock,

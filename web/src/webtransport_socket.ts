@@ -4,7 +4,8 @@
  *
  * Frames are records on one bidirectional stream that the client opens. Ephemeral events also come as datagrams, each
  * one frame; those that overtake the first record, which is the welcome, are dropped. The session's close code is the
- * link's.
+ * link's. As over WebSocket, each message is told in a task of its own, so that what one has settled is done before the
+ * next, however many come at a time.
  */
 
 import type { Socket, SocketListener } from "./link";
@@ -32,10 +33,13 @@ export class WebTransportSocket implements Socket {
   private writer: WritableStreamDefaultWriter<Uint8Array> | null = null;
   private heard = false;
   private over = false;
+  /** Settled when everything that has come is told. */
+  private told: Promise<void> = Promise.resolve();
 
   constructor(
     private readonly session: Session,
     private readonly listener: SocketListener,
+    private readonly nextTask: () => Promise<void>,
   ) {
     session.closed.then(
       ({ closeCode }) => this.end(closeCode ?? LOST),
@@ -69,11 +73,11 @@ export class WebTransportSocket implements Socket {
     await this.writer.close();
   }
 
-  private datagram(bytes: Uint8Array): void {
-    if (this.heard) this.take(() => [decodeText(bytes)]);
+  private async datagram(bytes: Uint8Array): Promise<void> {
+    if (this.heard) await this.take(() => [decodeText(bytes)]);
   }
 
-  private take(read: () => readonly string[]): void {
+  private take(read: () => readonly string[]): Promise<void> {
     let texts: readonly (string | null)[];
     try {
       texts = read();
@@ -81,17 +85,25 @@ export class WebTransportSocket implements Socket {
       if (!(error instanceof RecordError)) throw error;
       texts = [null];
     }
-    for (const text of texts) {
-      if (this.over) return;
-      this.heard = true;
-      this.listener.message(text);
-    }
+    for (const text of texts) this.told = this.told.then(() => this.tell(text));
+    return this.told;
   }
 
-  private end(code: number): void {
+  private async tell(text: string | null): Promise<void> {
+    await this.nextTask();
     if (this.over) return;
-    this.close();
-    this.listener.closed(code);
+    this.heard = true;
+    // What the listener throws is an error of the page, as in a handler of an event, and none of the session.
+    queueMicrotask(() => this.listener.message(text));
+  }
+
+  /** Once what came before is told. */
+  private end(code: number): void {
+    this.told = this.told.then(() => {
+      if (this.over) return;
+      this.close();
+      this.listener.closed(code);
+    });
   }
 }
 
@@ -104,11 +116,11 @@ export function browserSession({ url, hashes }: WebTransportAddress): Session {
   return new WebTransport(url, serverCertificateHashes.length > 0 ? { serverCertificateHashes } : {});
 }
 
-async function each(stream: ReadableStream<Uint8Array>, work: (bytes: Uint8Array) => void): Promise<void> {
+async function each(stream: ReadableStream<Uint8Array>, work: (bytes: Uint8Array) => Promise<void>): Promise<void> {
   const reader = stream.getReader();
   for (;;) {
     const { done, value } = await reader.read();
     if (done) return;
-    work(value);
+    await work(value);
   }
 }

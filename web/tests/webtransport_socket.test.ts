@@ -22,14 +22,17 @@ class Told implements SocketListener {
 
 const utf8 = (text: string): Uint8Array => new TextEncoder().encode(text);
 
+/** The next task begins when this is settled. */
+let task: Promise<void>;
 let session: TestSession;
 let told: Told;
 let socket: WebTransportSocket;
 
 beforeEach(() => {
+  task = Promise.resolve();
   session = new TestSession();
   told = new Told();
-  socket = new WebTransportSocket(session, told);
+  socket = new WebTransportSocket(session, told, () => task);
 });
 
 describe("a session", () => {
@@ -54,6 +57,24 @@ describe("a session", () => {
     expect(told.events).toEqual(["opened"]);
     await session.put(Uint8Array.from(frames.slice(5)));
     expect(told.events).toEqual(["opened", '{"op":"ping"}', '{"op":"lag"}']);
+  });
+
+  test("tells each frame in a task of its own, as a WebSocket does, and its end behind them", async () => {
+    await session.accept();
+    let begin = (): void => undefined;
+    const later = (): void => {
+      task = new Promise((resolve) => (begin = resolve));
+    };
+    later();
+    await session.put(Uint8Array.from([...encodeRecord("one"), ...encodeRecord("two")]));
+    await session.hangUp({ closeCode: 1001 });
+    for (const events of [["one"], ["one", "two", "closed 1001"]]) {
+      const start = begin;
+      later();
+      start();
+      await settle();
+      expect(told.events.slice(1)).toEqual(events);
+    }
   });
 
   test("that cannot be made is closed once", async () => {

@@ -29,8 +29,7 @@ pub(super) struct Connection {
     pub(super) closed: bool,
     /// Where the peer is, as far as validated.
     pub(super) address: SocketAddr,
-    /// PATH_RESPONSE frames that came before the peer was seen at another address.
-    responses: u64,
+    moved: bool,
     outgoing: HashMap<StreamId, Outgoing>,
     /// Streams with something in `outgoing` that quinn may take.
     ready: VecDeque<StreamId>,
@@ -69,7 +68,7 @@ impl Connection {
             connected: false,
             closed: false,
             address,
-            responses: 0,
+            moved: false,
             outgoing: HashMap::new(),
             ready: VecDeque::new(),
             paused: HashMap::new(),
@@ -98,24 +97,21 @@ impl Connection {
     ///
     /// quinn does not say when a path is validated. A PATH_RESPONSE that comes from the address to which quinn moved is
     /// what validates it (RFC 9000 §8.2.3); the peer alone, which has the keys, could send a wrong one.
-    pub(super) fn receive(&mut self, datagram: quinn_proto::ConnectionEvent) {
+    pub(super) fn receive(&mut self, from: SocketAddr, datagram: quinn_proto::ConnectionEvent) {
+        if from == self.address || !self.connected {
+            return self.quic.handle_event(datagram);
+        }
+        let before = self.quic.stats().frame_rx.path_response;
         self.quic.handle_event(datagram);
-        if self.quic.remote_address() == self.address {
-            self.responses = self.quic.stats().frame_rx.path_response;
+        if self.quic.stats().frame_rx.path_response > before && self.quic.remote_address() == from {
+            self.address = from;
+            self.moved = true;
         }
     }
 
     /// Reports what happened.
     pub(super) fn poll(&mut self, now: Instant, events: &mut Vec<Event>) {
-        if self.closed {
-            while self.quic.poll().is_some() {}
-            return;
-        }
-        if self.quic.remote_address() != self.address
-            && self.quic.stats().frame_rx.path_response > self.responses
-            && self.connected
-        {
-            self.address = self.quic.remote_address();
+        if std::mem::take(&mut self.moved) {
             events.push(self.event(Kind::Moved, 0, Bytes::new(), 0));
         }
         for id in std::mem::take(&mut self.resumed) {

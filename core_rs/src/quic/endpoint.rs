@@ -1,18 +1,15 @@
 //! One UDP socket's connections.
 use super::{
     Ending, Event, Kind, Limits, Pem,
-    clock::{Clock, Wall},
+    clock::Clock,
     connection::Connection,
-    ids::Ids,
-    tls, tokens,
+    negotiation,
+    setup::{Built, Setup},
+    tls,
 };
 use crate::{error::Error, tls::TlsError};
-use aws_lc_rs::{hkdf, hmac};
 use bytes::{Bytes, BytesMut};
-use quinn_proto::{
-    ConnectionHandle, DatagramEvent, Dir, EcnCodepoint, EndpointConfig, IdleTimeout, Incoming, ServerConfig, StreamId,
-    Transmit, TransportConfig, VarInt,
-};
+use quinn_proto::{ConnectionHandle, DatagramEvent, Dir, EcnCodepoint, Incoming, StreamId, Transmit, VarInt};
 use std::{
     collections::{BTreeSet, HashMap, VecDeque},
     io, mem,
@@ -29,24 +26,6 @@ const BURSTS: usize = 8;
 
 /// Timers nearer than this are not worth waking up for; event loops round to milliseconds.
 const TICK: Duration = Duration::from_millis(1);
-
-/// What an endpoint is made of.
-pub struct Setup<'a> {
-    /// For clients that name no server, and, unless there is another for them, for those that do.
-    pub plain: Pem<'a>,
-    pub named: Option<Pem<'a>>,
-    /// 32 bytes that all workers share, also after a restart.
-    pub secret: &'a [u8],
-    /// 32 unforeseeable bytes of this endpoint alone.
-    pub seed: [u8; 32],
-    pub ticket_keys: &'a [Vec<u8>],
-    /// First byte of connection ids.
-    pub worker: u8,
-    pub limits: Limits,
-    /// Seconds of the caller's clock, and the Unix time then.
-    pub now: f64,
-    pub wall: Duration,
-}
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Stats {
@@ -100,31 +79,12 @@ pub struct Endpoint {
 
 impl Endpoint {
     pub fn new(setup: &Setup<'_>) -> Result<Self, Error> {
-        if setup.secret.len() != 32 {
-            return Err(Error::Argument("the secret must have 32 bytes"));
-        }
-        let limits = setup.limits.clone();
-        let clock = Arc::new(Clock::new(setup.now, setup.wall));
-        let (tls, crypto) = tls::Settings::new(setup.plain, setup.named, setup.ticket_keys, clock.clone())?;
-        let secret = Secret(hkdf::Salt::new(hkdf::HKDF_SHA256, b"chiron quic").extract(setup.secret));
-
-        let mut config = EndpointConfig::new(Arc::new(secret.mac(b"stateless reset")));
-        let (worker, ids, seed) = (setup.worker, secret.mac(b"connection id"), setup.seed);
-        config.cid_generator(move || Box::new(Ids::new(worker, ids.clone(), &seed)));
-        config.supported_versions(vec![VERSION]);
-        config.rng_seed(Some(setup.seed));
-
-        let token_key = hkdf::Salt::new(hkdf::HKDF_SHA256, b"chiron quic token").extract(setup.secret);
-        let mut server = ServerConfig::new(crypto, Arc::new(token_key));
-        server.transport_config(Arc::new(transport(&limits)?));
-        server.time_source(Arc::new(Wall(clock.clone())));
-        server.validation_token.lifetime(tokens::LIFETIME).log(Arc::new(tokens::UsedTokens::default())).sent(1);
-
+        let Built { clock, tls, quic } = setup.build()?;
         Ok(Self {
-            quic: quinn_proto::Endpoint::new(Arc::new(config), Some(Arc::new(server)), true, None),
+            quic,
             tls,
             clock,
-            limits,
+            limits: setup.limits.clone(),
             connections: Vec::new(),
             handles: HashMap::new(),
             number: 0,
@@ -160,12 +120,17 @@ impl Endpoint {
         self.stats.received_datagrams += 1;
         self.stats.received_bytes += data.len() as u64;
         self.buffer.clear();
+        if let Some(answer) = negotiation::answer(&data) {
+            self.buffer = answer;
+            let (size, src_ip) = (self.buffer.len(), local);
+            return self.answer(Transmit { destination: remote, ecn: None, size, segment_size: None, src_ip });
+        }
         let now = self.clock.now();
         match self.quic.handle(now, remote, local, congestion, data, &mut self.buffer) {
             None => {}
             Some(DatagramEvent::ConnectionEvent(handle, event)) => {
                 if let Some(connection) = self.at(handle.0) {
-                    connection.receive(event);
+                    connection.receive(remote, event);
                     self.touch(handle.0);
                 }
             }
@@ -357,7 +322,8 @@ impl Endpoint {
             }
             self.handshakes.pop_front();
         }
-        let left = !self.events.is_empty() || !self.polling.is_empty() || (!self.sending.is_empty() && !self.blocked);
+        let unsent = !self.sending.is_empty() || !self.waiting.is_empty();
+        let left = !self.events.is_empty() || !self.polling.is_empty() || (unsent && !self.blocked);
         let next =
             [self.timers.first().map(|(at, _)| *at), self.handshakes.front().map(|(at, _)| *at), left.then_some(now)];
         let next = next.into_iter().flatten().min()?;
@@ -504,9 +470,6 @@ impl Endpoint {
     }
 }
 
-/// QUIC version 1 (RFC 9000 §15).
-const VERSION: u32 = 1;
-
 fn count(stats: &mut Stats, transmit: &Transmit) {
     stats.sent_datagrams += transmit.size.div_ceil(transmit.segment_size.unwrap_or(transmit.size).max(1)) as u64;
     stats.sent_bytes += transmit.size as u64;
@@ -514,35 +477,4 @@ fn count(stats: &mut Stats, transmit: &Transmit) {
 
 fn stream_id(stream: u64) -> Option<StreamId> {
     VarInt::from_u64(stream).ok().map(StreamId::from)
-}
-
-/// Keys for several ends out of one secret (RFC 5869).
-struct Secret(hkdf::Prk);
-
-impl Secret {
-    fn mac(&self, purpose: &[u8]) -> hmac::Key {
-        let mut key = [0; 32];
-        let info = [purpose];
-        let filled = self.0.expand(&info, hkdf::HKDF_SHA256).and_then(|material| material.fill(&mut key));
-        assert!(filled.is_ok(), "the length of a hash can be derived");
-        hmac::Key::new(hmac::HMAC_SHA256, &key)
-    }
-}
-
-fn transport(limits: &Limits) -> Result<TransportConfig, Error> {
-    let idle = Duration::try_from_secs_f64(limits.idle_seconds).ok().filter(|idle| !idle.is_zero());
-    let idle = idle.and_then(|idle| IdleTimeout::try_from(idle).ok());
-    let mut transport = TransportConfig::default();
-    transport
-        .max_idle_timeout(Some(idle.ok_or(Error::Argument("idle_seconds must be finite and above 0"))?))
-        .max_concurrent_bidi_streams(limits.streams_bidi.into())
-        .max_concurrent_uni_streams(limits.streams_uni.into())
-        .stream_receive_window(limits.stream_window.into())
-        .receive_window(limits.connection_window.into())
-        .datagram_receive_buffer_size(Some(limits.datagram_queue))
-        .datagram_send_buffer_size(limits.datagram_queue);
-    if Duration::try_from_secs_f64(limits.handshake_seconds).is_err() {
-        return Err(Error::Argument("handshake_seconds must be finite and not below 0"));
-    }
-    Ok(transport)
 }

@@ -5,8 +5,11 @@
 mod clock;
 mod connection;
 mod endpoint;
+mod hello;
 mod ids;
+mod negotiation;
 mod outgoing;
+mod setup;
 mod tls;
 mod tokens;
 pub mod udp;
@@ -14,8 +17,9 @@ pub mod udp;
 #[cfg(test)]
 mod tests;
 
-pub use endpoint::{Endpoint, Setup, Stats};
+pub use endpoint::{Endpoint, Stats};
 pub use outgoing::{HIGH_WATER, LOW_WATER};
+pub use setup::Setup;
 pub use tls::Pem;
 
 use bytes::Bytes;

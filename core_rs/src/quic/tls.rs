@@ -5,6 +5,7 @@
 //! [`Session`] puts what was sealed in place of the name under which rustls thinks it was kept, in the NewSessionTicket
 //! messages on their way out (RFC 8446 §4.6.1). Tickets can be used more than once: whoever acts on early data has to
 //! bear its repetition (RFC 8446 §8), or wait for the end of the handshake.
+use super::hello::Hello;
 use crate::tls::{
     TlsError, certificate,
     tickets::{LIFETIME, Tickets},
@@ -185,13 +186,20 @@ impl crypto::ServerConfig for Server {
 
     fn start_session(self: Arc<Self>, version: u32, params: &TransportParameters) -> Box<dyn crypto::Session> {
         let inner = self.inner.clone().start_session(version, params);
-        Box::new(Session { inner, sealing: self.sealing.clone(), certified: false, resumed: false })
+        Box::new(Session {
+            inner,
+            sealing: self.sealing.clone(),
+            hello: Hello::default(),
+            certified: false,
+            resumed: false,
+        })
     }
 }
 
 struct Session {
     inner: Box<dyn crypto::Session>,
     sealing: Arc<Sealing>,
+    hello: Hello,
     /// A certificate was sent.
     certified: bool,
     /// Finished was sent, and no certificate.
@@ -265,6 +273,7 @@ impl crypto::Session for Session {
     }
 
     fn read_handshake(&mut self, bytes: &[u8]) -> Result<bool, TransportError> {
+        self.hello.check(bytes)?;
         self.inner.read_handshake(bytes)
     }
 

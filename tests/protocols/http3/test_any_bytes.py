@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from http3_pair import CONNECTION, GET, RawClient, frame, head
+from http3_pair import CONNECTION, GET, Pair, RawClient, frame, head
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -158,3 +158,19 @@ def test_any_bytes_on_a_request_stream(chunks: list[bytes], start: bytes) -> Non
         client.send(stream, chunk)
     client.send(stream, b"", True)
     assert client.closed is None or client.closed in set(ErrorCode)
+
+
+@given(st.lists(st.tuples(st.integers(0, 9), st.lists(FRAMES, max_size=3).map(b"".join), st.booleans()), max_size=6))
+def test_any_bytes_of_a_server(sent: list[tuple[int, bytes, bool]]) -> None:
+    """On a client's requests, and on streams of the server's own."""
+    pair = Pair()
+    pair.get()
+    pair.client.request("CONNECT", "https", "chiron.test", "/", protocol="webtransport", end=False)
+    pair.client.request("POST", "https", "chiron.test", "/", end=False)
+    for _ in range(2):
+        pair.get()
+    streams = [0, 4, 8, 12, 16, 3, 15, 19, 1, 5]
+    for which, data, fin in sent:
+        pair.server_endpoint.send(CONNECTION, streams[which], data, fin)
+        pair.turn()
+    assert pair.client_endpoint.closed is None or pair.client_endpoint.closed[0] in set(ErrorCode)

@@ -119,7 +119,7 @@ class Client:
         assert self.raw.server.requests == 0
         assert not self.raw.server._sessions.sessions
         assert not self.raw.server._sessions.lanes
-        assert self.raw.server._sessions._early_bytes == self.raw.server._sessions._early_streams == 0
+        assert self.raw.server._sessions._early_bytes == self.raw.server._sessions.early_streams == 0
         assert not self.raw.server._framing._stream
         assert self.raw.server.deadline() is None
 

@@ -144,6 +144,28 @@ def test_rapid_resets_are_excessive_load() -> None:
     assert client.closed == ErrorCode.H3_EXCESSIVE_LOAD
 
 
+def test_rfc9204_7_1_field_sections_that_expand_cost_more() -> None:
+    """One byte of a section may refer to KiB of the table."""
+    client = RawClient(Limits(cancellations=25))
+    value = b"v" * 1000
+    client.open(b"\x02\x3f\xe1\x1f" + b"\x41x" + b"\x7f\xe9\x06" + value)
+    bomb = frame(0x01, b"\x02\x00" + b"\x80" * 10_000)
+    for _ in range(2):
+        stream, told = client.request(bomb, True)
+        assert told == []
+        assert answer(client, stream) == 431
+    client.request(bomb, True)
+    assert client.closed == ErrorCode.H3_EXCESSIVE_LOAD
+
+
+def test_a_capsule_that_breaks_a_session_at_its_acceptance_counts_without_an_exception() -> None:
+    client = RawClient(Limits(cancellations=0))
+    fields = [(b":method", b"CONNECT"), (b":protocol", b"webtransport"), *GET[1:]]
+    session, _ = client.request(head(fields) + frame(0x00, b"\x00\x05ab"), True)
+    assert client.server.accept_session(session) == []
+    assert client.closed == ErrorCode.H3_EXCESSIVE_LOAD
+
+
 def test_resets_of_streams_that_never_said_anything_count_as_well() -> None:
     client = RawClient(Limits(cancellations=3))
     for _ in range(4):

@@ -156,6 +156,19 @@ def test_rfc9114_4_2_fields_of_a_connection_are_not_sent() -> None:
     assert pair.answered()[1:] == [ResponseReceived(stream, 200, [("x-y", "z"), ("content-length", "0")], True)]
 
 
+@pytest.mark.parametrize("field", [("x-y", "a\r\nb: c"), ("x-y", "a\0b"), ("x y", "z"), (":status", "500"), ("", "z")])
+def test_rfc9114_10_3_our_own_fields_hold_nothing_that_another_version_would_read(field: tuple[str, str]) -> None:
+    pair = Pair()
+    stream = pair.get()
+    pair.served()
+    with pytest.raises(LocalProtocolError):
+        pair.server.respond(stream, 200, [field])
+    pair.server.respond(stream, 200, [("x-y", "tab\tand \xe9")])
+    assert ("x-y", "tab\tand \xe9") in [
+        f for e in pair.answered() if isinstance(e, ResponseReceived) for f in e.headers
+    ]
+
+
 def test_rfc9114_4_1_a_response_before_the_end_of_its_request_stops_the_rest() -> None:
     pair = Pair()
     stream = pair.client.request("POST", "https", "chiron.test", "/", end=False)
@@ -221,6 +234,23 @@ def test_a_blocked_head_gives_its_client_no_credit_until_it_is_decoded() -> None
     assert request.headers == [("x-y", "z")]
     assert body == BodyReceived(stream, b"body", False)
     assert stream not in client.server_endpoint.paused
+
+
+def test_a_whole_request_whose_head_is_blocked_waits_for_the_encoder_stream() -> None:
+    client = RawClient()
+    block = b"\x02\x00\xd1\xd7\x50\x0bchiron.test\xc1\x80"
+    first, told = client.request(frame(0x01, block), True)
+    second, also = client.request(frame(0x01, block), True)
+    assert told == also == []
+    _, told = client.open(b"\x02\x3f\xbd\x01" + b"\x43x-y\x01z")
+    assert [(event.stream, event.headers, event.end) for event in told if isinstance(event, RequestReceived)] == [
+        (first, [("x-y", "z")], True),
+        (second, [("x-y", "z")], True),
+    ]
+    client.server.respond(first, 200, [])
+    client.server.respond(second, 200, [])
+    assert client.server.requests == 0
+    assert client.server.deadline() is None
 
 
 # --- cancelling ------------------------------------------------------------------------------------------------------

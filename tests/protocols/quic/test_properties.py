@@ -253,7 +253,7 @@ PAYLOADS = st.lists(FRAMES | st.binary(max_size=30), min_size=1, max_size=4).map
 
 @pytest.mark.parametrize("engine", ENGINES)
 @given(payloads=st.lists(PAYLOADS, min_size=1, max_size=4))
-@settings(max_examples=200)
+@settings(max_examples=100)
 def test_whatever_frames_a_peer_sends_it_harms_its_own_connection_alone(engine: str, payloads: list[bytes]) -> None:
     path = Path(ENGINES[engine]())
     good, bad = path.connect(), path.connect()
@@ -275,7 +275,7 @@ def test_whatever_frames_a_peer_sends_it_harms_its_own_connection_alone(engine: 
         st.tuples(st.sampled_from(["set", "cut", "insert"]), st.integers(0, 2000), st.integers(0, 255)), max_size=4
     ),
 )
-@settings(max_examples=200)
+@settings(max_examples=100)
 def test_whatever_hello_a_client_sends_the_next_one_is_served(engine: str, changes: list[tuple[str, int, int]]) -> None:
     path = Path(ENGINES[engine]())
     path.cut = True

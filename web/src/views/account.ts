@@ -61,7 +61,7 @@ export class AccountView {
       <div class="account" role="region" aria-labelledby="account-title">
         <header class="conversation-head">
           <a class="icon-button back" href="#/" aria-label="Back to conversations">${icons.back}</a>
-          <h2 id="account-title" tabindex="-1" data-focus>Your account</h2>
+          <h1 id="account-title" tabindex="-1" data-focus>Your account</h1>
         </header>
         <div class="account-body">
           <div role="status">${this.said === null ? nothing : html`<p class="notice">${this.said}</p>`}</div>
@@ -77,7 +77,7 @@ export class AccountView {
   private person(me: Me): TemplateResult {
     return html`
       <section aria-labelledby="account-person">
-        <h3 id="account-person">You</h3>
+        <h2 id="account-person">You</h2>
         <p class="account-row">
           <bdi>${me.email}</bdi>
           <span class="tag">${me.verified ? "Verified" : "Not verified"}</span>
@@ -117,7 +117,7 @@ export class AccountView {
   private roles(me: Me): TemplateResult {
     return html`
       <section aria-labelledby="account-roles">
-        <h3 id="account-roles">Roles</h3>
+        <h2 id="account-roles">Roles</h2>
         ${
           me.verified
             ? this.loaded(this.profiles, this.loadProfiles, (profiles) => this.roleList(profiles))
@@ -166,7 +166,7 @@ export class AccountView {
   private password(me: Me): TemplateResult {
     return html`
       <section aria-labelledby="account-password">
-        <h3 id="account-password">Password</h3>
+        <h2 id="account-password">Password</h2>
         <form class="form" novalidate aria-label="Change your password" @submit=${this.submitPassword}>
           <input class="visually-hidden" type="text" autocomplete="username" .value=${me.email} readonly tabindex="-1" aria-hidden="true" />
           ${field(this.passwordForm, {
@@ -211,7 +211,7 @@ export class AccountView {
   private devices(now: number): TemplateResult {
     return html`
       <section aria-labelledby="account-devices">
-        <h3 id="account-devices">Where you are signed in</h3>
+        <h2 id="account-devices">Where you are signed in</h2>
         ${this.loaded(this.logins, this.loadLogins, (page) => this.deviceList(page, now))}
       </section>
     `;

@@ -204,7 +204,7 @@ export class ConversationView {
         <a class="icon-button back" href="#/" aria-label="Back to conversations">${icons.back}</a>
         ${avatar(info.peer?.person ?? info.id, title)}
         <div class="conversation-name">
-          <h2 id="conversation-title" tabindex="-1"><bdi>${title}</bdi></h2>
+          <h1 id="conversation-title" tabindex="-1"><bdi>${title}</bdi></h1>
           ${info.kind === "group" ? html`<p>${info.members} ${info.members === 1 ? "member" : "members"}</p>` : nothing}
         </div>
         ${

@@ -248,7 +248,7 @@ fn only_events_that_fit_leave_as_datagrams() {
     let id = bench.streamed("p", small.payload().len());
     bench.hub.attach(id, 1, 1, 0);
     bench.hub.go_live(id, 1, 1);
-    let mut tell = |bench: &mut Bench| {
+    let tell = |bench: &mut Bench| {
         bench.hub.publish_event(1, "small", &small, 0);
         bench.hub.publish_event(1, "large", &large, 0);
     };

@@ -15,6 +15,9 @@ const SETTINGS: Settings =
 /// Most bytes of a message in the tests.
 const MAX_MESSAGE: usize = 16_384;
 
+/// (connection, bytes, last) of one flush.
+type Flushed = Vec<(u64, Vec<u8>, bool)>;
+
 /// A hub, a clock that stands still unless it is moved, and a limiter.
 struct Bench {
     hub: Hub,
@@ -95,12 +98,12 @@ impl Bench {
         self.flush_some(usize::MAX)
     }
 
-    fn flush_some(&mut self, limit: usize) -> Vec<(u64, Vec<u8>, bool)> {
+    fn flush_some(&mut self, limit: usize) -> Flushed {
         self.flush_beside(limit).0
     }
 
     /// What one flush gives, and its datagrams.
-    fn flush_beside(&mut self, limit: usize) -> (Vec<(u64, Vec<u8>, bool)>, Vec<(u64, Vec<u8>)>) {
+    fn flush_beside(&mut self, limit: usize) -> (Flushed, Vec<(u64, Vec<u8>)>) {
         let (mut out, mut departures, mut datagrams) = (Vec::new(), Vec::new(), Vec::new());
         self.hub.flush(limit, &mut out, &mut departures, &mut datagrams);
         let mut start = 0;
