@@ -38,7 +38,7 @@ async def server() -> AsyncIterator[Server]:
     async with servers() as make:
         made = make()
         # Everybody here has one address.
-        made.settings |= {"CHIRON_LIMITS_ADDRESS_BURST": "100000", "CHIRON_QUIC": "true"}
+        made.settings["CHIRON_LIMITS_ADDRESS_BURST"] = "100000"
         await made.start()
         yield made
         assert await made.stop() == 0, made.tail()
@@ -263,7 +263,6 @@ async def test_rfc9000_10_3_a_server_that_has_forgotten_says_so() -> None:
     """After a kill -9 of the worker, a packet of an unknown connection is answered by a stateless reset."""
     async with servers() as make, asyncio.timeout(DEADLINE):
         server = make()
-        server.settings["CHIRON_QUIC"] = "true"
         await server.start()
         async with opened(server.secure, urlsplit(server.secure_address).netloc, server.authority) as client:
             assert (await client.get("/readyz")).status == 200

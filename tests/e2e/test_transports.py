@@ -40,7 +40,6 @@ class Behind(Api):
 
 
 async def started(server: Server) -> Server:
-    server.settings["CHIRON_QUIC"] = "true"
     server.settings["CHIRON_LIMITS_ADDRESS_BURST"] = "10000"
     await server.start()
     return server

@@ -64,7 +64,7 @@ def engine() -> str:
 @pytest.fixture
 async def server(new_server: Callable[[], Server], engine: str) -> Server:
     made = new_server()
-    made.settings |= {"CHIRON_QUIC": "on", "CHIRON_QUIC_ENGINE": engine}
+    made.settings |= {"CHIRON_QUIC_ENGINE": engine}
     await made.start()
     return made
 
@@ -154,7 +154,7 @@ async def proxied(new_server: Callable[[], Server]) -> AsyncIterator[tuple[Serve
     """A server whose clients are told another UDP port, and the proxy that is there."""
     made = new_server()
     async with DatagramProxy("127.0.0.1", made.secure) as proxy:
-        made.settings |= {"CHIRON_QUIC": "on", "CHIRON_PUBLIC_PORT": str(proxy.port)}
+        made.settings |= {"CHIRON_PUBLIC_PORT": str(proxy.port)}
         await made.start()
         yield made, proxy
 

@@ -208,7 +208,7 @@ async def place(folder: Path) -> AsyncIterator[Place]:
     issued = issue(folder)
     async with servers() as make:
         server = make()
-        server.settings |= issued.settings | {"CHIRON_QUIC": "true"}
+        server.settings |= issued.settings
         await server.start()
         api = Api(server.secure_address, ca=issued.authority)
         try:
