@@ -97,8 +97,7 @@ class Database(Protocol):
 # --- who asks, and what they may --------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Principal:
+class Principal(msgspec.Struct, frozen=True, gc=False):
     """Who a checked access token speaks for."""
 
     person: UUID
@@ -142,8 +141,7 @@ VERIFIED = Rule("verified", verified=True)
 Scheme = Literal["http", "https"]
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(msgspec.Struct, frozen=True, gc=False):
     """One HTTP request, whatever the version. Header names are lower case; `target` is as it was sent."""
 
     method: str
@@ -163,8 +161,7 @@ class Request:
         return None
 
 
-@dataclass(frozen=True, slots=True)
-class Response:
+class Response(msgspec.Struct, frozen=True, gc=False):
     status: int
     body: bytes = b""
     headers: Sequence[tuple[str, str]] = ()
@@ -196,8 +193,7 @@ class Replays(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(msgspec.Struct, frozen=True):
     """What a handler gets: checked, decoded, limited."""
 
     principal: Principal | None

@@ -56,8 +56,7 @@ _EVERY_ANSWER = (
 _EVERY_NAME = frozenset(name for name, _ in _EVERY_ANSWER)
 
 
-@dataclass(frozen=True, slots=True)
-class Finished:
+class Finished(msgspec.Struct, frozen=True, gc=False):
     """A request that was answered. `route` is a template, `page` for files of the page, or `-` where there was none."""
 
     method: str

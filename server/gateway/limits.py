@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from typing import Protocol
 from uuid import UUID
 
+import msgspec
+
 from chiron.errors import Unavailable
 from chiron.server.platform.addresses import network
 from chiron.server.ports import Rate
@@ -35,8 +37,7 @@ class Rates:
     endpoint_factor: float = 1.0
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
+class Standing(msgspec.Struct, frozen=True, gc=False):
     """How somebody stands with one limit, after what they have just asked for."""
 
     policy: str

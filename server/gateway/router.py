@@ -9,6 +9,8 @@ from typing import Any, TypeAlias
 from urllib.parse import unquote_to_bytes
 from uuid import UUID
 
+import msgspec
+
 from chiron.errors import Refused
 from chiron.server.ports import Route
 
@@ -45,8 +47,7 @@ class _Node:
     """By method."""
 
 
-@dataclass(frozen=True, slots=True)
-class Match:
+class Match(msgspec.Struct, frozen=True):
     route: Route
     params: Mapping[str, Any]
 
@@ -60,13 +61,18 @@ class Router:
     def __init__(self, routes: Iterable[Route]) -> None:
         """Raises ValueError for a path that cannot be read or is there twice."""
         self._root = _Node()
+        self._literal: dict[tuple[str, str], Route] = {}
+        """By method and path: routes without places, which are looked for first."""
         for route in routes:
             self._add(route)
 
     def match(self, method: str, path: str) -> Match:
         """`path` is the request target up to `?`, as sent. Raises Refused: not_found, or method with `allowed`."""
-        found = self._find(path)
         wanted = "GET" if method == "HEAD" else method
+        literal = self._literal.get((wanted, path))
+        if literal is not None:
+            return Match(literal, {})
+        found = self._find(path)
         for routes, params in found:
             route = routes.get(wanted)
             if route is not None:
@@ -103,6 +109,8 @@ class Router:
             node = node.places.setdefault((name, kind), _Node())
         if node.routes.setdefault(route.method, route) is not route:
             raise ValueError(f"{route.method} {route.path} is there twice")
+        if not names:
+            self._literal[route.method, route.path] = route
 
 
 def _walk(node: _Node, segments: list[str], params: dict[str, Any]) -> Iterable[Found]:

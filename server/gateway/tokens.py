@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from chiron._core import Verifier
+from chiron._core import Claims, Verifier
 from chiron.errors import Refused, Unavailable
 from chiron.server.ports import VERIFIED_SCOPE, Clock, Principal
 
 STALE = 2.0
 """Seconds after which the set of ended logins is no longer taken for complete (promise P4)."""
 RETRY_AFTER = 0.5
+REMEMBERED = 4096
+"""Tokens whose principal is kept, until there are so many."""
 
 
 class Tokens:
@@ -25,6 +27,8 @@ class Tokens:
         self._clock = clock
         self._lifetime = lifetime
         self._ended: dict[UUID, float] = {}
+        self._principals: dict[str, Principal] = {}
+        """Of tokens that were checked before, which saves reading their ids again; they are checked each time."""
         self._complete_at = float("-inf")
 
     def verify(self, token: str) -> Principal:
@@ -32,12 +36,20 @@ class Tokens:
         now = self._clock.now().timestamp()
         try:
             claims = self._verifier.verify(token, now)
-            verified = VERIFIED_SCOPE in claims.scope.split()
-            principal = Principal(UUID(claims.sub), UUID(claims.sid), float(claims.exp), claims.client_id, verified)
+            principal = self._principals.get(token) or self._read(token, claims)
         except ValueError as error:
             raise Refused("token_expired" if error.args == ("expired",) else "unauthenticated") from None
         if principal.login in self._ended:
             raise Refused("login_ended")
+        return principal
+
+    def _read(self, token: str, claims: Claims) -> Principal:
+        """Raises ValueError."""
+        verified = VERIFIED_SCOPE in claims.scope.split()
+        principal = Principal(UUID(claims.sub), UUID(claims.sid), float(claims.exp), claims.client_id, verified)
+        if len(self._principals) >= REMEMBERED:
+            self._principals.clear()
+        self._principals[token] = principal
         return principal
 
     def require_fresh(self) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
+
+import msgspec
 
 from chiron.server.ports import Request
 
@@ -12,8 +13,7 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _TRACEPARENT = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}(-.*)?", re.DOTALL)
 
 
-@dataclass(frozen=True, slots=True)
-class Context:
+class Context(msgspec.Struct, frozen=True, gc=False):
     """All in lower-case hexadecimal, but for a request id of the client's."""
 
     request_id: str
@@ -33,8 +33,12 @@ def context(request: Request | None) -> Context:
     request_id, trace_id, span_id = random[48:], random[:32], random[32:48]
     if request is None:
         return Context(request_id, trace_id, span_id)
-    ids = [value for name, value in request.headers if name == "x-request-id"]
-    traces = [value for name, value in request.headers if name == "traceparent"]
+    ids, traces = [], []
+    for name, value in request.headers:
+        if name == "x-request-id":
+            ids.append(value)
+        elif name == "traceparent":
+            traces.append(value)
     if len(ids) == 1 and _REQUEST_ID.fullmatch(ids[0]):
         request_id = ids[0]
     if len(traces) == 1 and (parent := parse_traceparent(traces[0])) is not None:
