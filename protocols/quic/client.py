@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from chiron.protocols.quic.endpoint import Address, Ending, Event, Kind
 from chiron.protocols.quic.limits import Limits
-from chiron.protocols.quic.session import Session
+from chiron.protocols.quic.session import Session, Sessions
 from chiron.protocols.quic.transport import Transport
 
 CONNECTION = 1
@@ -72,7 +72,7 @@ class _ClientTransport(Transport):
         self.tls._client_handle_certificate_verify = check_hash  # type: ignore[method-assign]
 
 
-class ClientEndpoint:
+class ClientEndpoint(Sessions):
     """A `DatagramEndpoint` of one connection to `address`.
 
     The server's certificate must be for `server_name` (a host name or an IP address) and lead to one of the authorities
@@ -203,50 +203,6 @@ class ClientEndpoint:
     def _act(self, connection: int) -> Session | None:
         self._transport.now = self._now
         return self._session if connection == CONNECTION else None
-
-    def send(self, connection: int, stream: int, data: bytes, fin: bool = False) -> bool:
-        session = self._act(connection)
-        return session.send(stream, data, fin) if session else True
-
-    def open_stream(self, connection: int, unidirectional: bool) -> int:
-        session = self._act(connection)
-        return session.open_stream(unidirectional) if session else -1
-
-    def reset(self, connection: int, stream: int, code: int) -> None:
-        if session := self._act(connection):
-            session.reset(stream, code)
-
-    def stop(self, connection: int, stream: int, code: int) -> None:
-        if session := self._act(connection):
-            session.stop(stream, code)
-
-    def pause(self, connection: int, stream: int) -> None:
-        if session := self._act(connection):
-            session.pause(stream)
-
-    def resume(self, connection: int, stream: int) -> None:
-        if session := self._act(connection):
-            session.resume(stream)
-
-    def send_datagram(self, connection: int, data: bytes) -> bool:
-        session = self._act(connection)
-        return session.send_datagram(data) if session else False
-
-    def max_datagram(self, connection: int) -> int:
-        session = self._act(connection)
-        return session.max_datagram() if session else 0
-
-    def buffered(self, connection: int, stream: int) -> int:
-        session = self._act(connection)
-        return session.buffered(stream) if session else 0
-
-    def close(self, connection: int, code: int, reason: str = "") -> None:
-        if session := self._act(connection):
-            session.close(code, reason)
-
-    def peer(self, connection: int) -> Address | None:
-        session = self._act(connection)
-        return session.peer() if session else None
 
     def ping(self) -> None:
         """Make the server answer, so that neither end takes the connection for idle."""

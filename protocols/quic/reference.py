@@ -28,7 +28,7 @@ from aioquic.tls import SessionTicket
 
 from chiron.protocols.quic.endpoint import Address, Event, Kind
 from chiron.protocols.quic.limits import Limits
-from chiron.protocols.quic.session import Session
+from chiron.protocols.quic.session import Session, Sessions
 from chiron.protocols.quic.transport import CONNECTION_ID_BYTES, Credentials, ServerTransport, reset_token
 
 _VERSION = int(QuicProtocolVersion.VERSION_1)
@@ -41,7 +41,7 @@ _RESET_BYTES = (21, 42)
 _LEAST_WAIT = 0.001
 
 
-class ReferenceEndpoint:
+class ReferenceEndpoint(Sessions):
     """A `ServerEndpoint`. A connection whose handshake fails before OPENED makes no events.
 
     Session tickets are remembered here instead of sealed, each for one use, so that early data cannot be replayed to
@@ -288,50 +288,6 @@ class ReferenceEndpoint:
             session.transport.now = self._now
             self._touch(session)
         return session
-
-    def send(self, connection: int, stream: int, data: bytes, fin: bool = False) -> bool:
-        session = self._act(connection)
-        return session.send(stream, data, fin) if session else True
-
-    def open_stream(self, connection: int, unidirectional: bool) -> int:
-        session = self._act(connection)
-        return session.open_stream(unidirectional) if session else -1
-
-    def reset(self, connection: int, stream: int, code: int) -> None:
-        if session := self._act(connection):
-            session.reset(stream, code)
-
-    def stop(self, connection: int, stream: int, code: int) -> None:
-        if session := self._act(connection):
-            session.stop(stream, code)
-
-    def pause(self, connection: int, stream: int) -> None:
-        if session := self._act(connection):
-            session.pause(stream)
-
-    def resume(self, connection: int, stream: int) -> None:
-        if session := self._act(connection):
-            session.resume(stream)
-
-    def send_datagram(self, connection: int, data: bytes) -> bool:
-        session = self._act(connection)
-        return session.send_datagram(data) if session else False
-
-    def max_datagram(self, connection: int) -> int:
-        session = self._sessions.get(connection)
-        return session.max_datagram() if session else 0
-
-    def buffered(self, connection: int, stream: int) -> int:
-        session = self._sessions.get(connection)
-        return session.buffered(stream) if session else 0
-
-    def close(self, connection: int, code: int, reason: str = "") -> None:
-        if session := self._act(connection):
-            session.close(code, reason)
-
-    def peer(self, connection: int) -> Address | None:
-        session = self._sessions.get(connection)
-        return session.peer() if session else None
 
     def stats(self) -> dict[str, int]:
         counts = dict(self._counts)

@@ -6,6 +6,7 @@ peer no credit until it is taken (see `transport`). That bounds what is held by 
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections import deque
 
 from aioquic.quic import events
@@ -351,3 +352,55 @@ def _discard(sender: QuicStreamSender) -> None:
     sender._buffer.clear()
     sender._pending = RangeSet()
     sender._buffer_stop = sender.highest_offset
+
+
+class Sessions(ABC):
+    """The calls of `endpoint.Streams`, for whoever knows the session of a number."""
+
+    @abstractmethod
+    def _act(self, connection: int) -> Session | None:
+        """The session of a connection about which something is to be done."""
+
+    def send(self, connection: int, stream: int, data: bytes, fin: bool = False) -> bool:
+        session = self._act(connection)
+        return session.send(stream, data, fin) if session else True
+
+    def open_stream(self, connection: int, unidirectional: bool) -> int:
+        session = self._act(connection)
+        return session.open_stream(unidirectional) if session else -1
+
+    def reset(self, connection: int, stream: int, code: int) -> None:
+        if session := self._act(connection):
+            session.reset(stream, code)
+
+    def stop(self, connection: int, stream: int, code: int) -> None:
+        if session := self._act(connection):
+            session.stop(stream, code)
+
+    def pause(self, connection: int, stream: int) -> None:
+        if session := self._act(connection):
+            session.pause(stream)
+
+    def resume(self, connection: int, stream: int) -> None:
+        if session := self._act(connection):
+            session.resume(stream)
+
+    def send_datagram(self, connection: int, data: bytes) -> bool:
+        session = self._act(connection)
+        return session.send_datagram(data) if session else False
+
+    def max_datagram(self, connection: int) -> int:
+        session = self._act(connection)
+        return session.max_datagram() if session else 0
+
+    def buffered(self, connection: int, stream: int) -> int:
+        session = self._act(connection)
+        return session.buffered(stream) if session else 0
+
+    def close(self, connection: int, code: int, reason: str = "") -> None:
+        if session := self._act(connection):
+            session.close(code, reason)
+
+    def peer(self, connection: int) -> Address | None:
+        session = self._act(connection)
+        return session.peer() if session else None
