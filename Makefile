@@ -22,7 +22,7 @@ run: run-packages setup web ## set up everything and serve, with demo data
 test: test-packages setup web ## every test
 	cargo test --workspace --locked --quiet
 	cd web && npm test --silent
-	$(BIN)/pytest -n 2 --dist loadfile
+	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 bench: run-packages setup ## measure everything: some ten minutes on a machine that does nothing else
 	$(BIN)/python -m bench all --json target/bench.json --plot target/bench.svg

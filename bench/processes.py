@@ -160,7 +160,7 @@ async def build_loadgen(*, optimised: bool) -> str:
     """Path of the generator's program."""
     if shutil.which("cargo") is None:
         raise BenchError("cargo is missing: the generator is written in Rust")
-    command = ["cargo", "build", "--locked", "--package", "chiron-loadgen", "--message-format=json"]
+    command = ["cargo", "build", "--locked", "--workspace", "--bin", "chiron-loadgen", "--message-format=json"]
     out = await built([*command, *(["--release"] if optimised else [])], "the generator")
     for line in out.splitlines():
         message = json.loads(line)

@@ -112,10 +112,15 @@ async def test_zerortt(connect: Open) -> None:
         ticket = client.tickets[0]
         assert ticket.max_early_data_size == 0xFFFFFFFF
     statuses = set()
-    # Early data that comes late is no early data: the handshake may win.
+    lost = 0
+    # Early data that comes late is no early data: the handshake may win. aioquic's client may lose it, and waits then.
     for _ in range(20):
-        async with connect(session_ticket=ticket, early=True) as client:
-            safe, unsafe = await asyncio.gather(client.get("/readyz"), sign_in_as_nobody(client))
+        async with connect(session_ticket=ticket, early=True, idle_timeout=5.0) as client:
+            try:
+                safe, unsafe = await asyncio.gather(client.get("/readyz"), sign_in_as_nobody(client))
+            except Lost:
+                lost += 1
+                continue
             assert client.handshake is not None
             assert client.handshake.early_data_accepted
             assert safe.status == 200
@@ -125,6 +130,7 @@ async def test_zerortt(connect: Open) -> None:
             break
     assert statuses <= {425, 422}
     assert 425 in statuses
+    assert lost <= 2
 
 
 async def sign_in_as_nobody(client: AioquicClient) -> Answer:

@@ -78,7 +78,7 @@ class Generator:
 async def program() -> str:
     """The generator, built as `cargo test` builds it."""
     process = await asyncio.create_subprocess_exec(
-        *("cargo", "build", "--quiet", "--locked", "--package", "chiron-loadgen", "--message-format=json"),
+        *("cargo", "build", "--quiet", "--locked", "--workspace", "--bin", "chiron-loadgen", "--message-format=json"),
         cwd=ROOT,
         stdout=asyncio.subprocess.PIPE,
     )

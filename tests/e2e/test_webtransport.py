@@ -176,7 +176,7 @@ async def test_with_udp_blocked_the_page_talks_over_websocket_within_a_second(
         assert await violations(ada) == []
         await begin_direct(ada, "bob@example.org")
         await talk(ada, bob, "Ada", "over TCP")
-        await ada.wait_for_function("window.gaveUp", timeout=PATIENCE)
+        await until(lambda: ada.evaluate("window.gaveUp"), lambda: "WebTransport is still being tried")
         proxy.unblock()
         # Where it did not work it is not tried with the next connection, unless the network is another one.
         await come_back(ada, "Ada")

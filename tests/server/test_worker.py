@@ -24,7 +24,7 @@ class Poisoned:
     def __init__(self, on_poisoned):
         self.on_poisoned = on_poisoned
 
-    async def start(self, sockets, metrics_sockets):
+    async def start(self, sockets, metrics_sockets, datagram_sockets):
         self.on_poisoned(RuntimeError("a panic in the extension"))
 
 app.build = lambda config, on_poisoned: Poisoned(on_poisoned)
