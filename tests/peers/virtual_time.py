@@ -22,8 +22,8 @@ class _Instant(selectors.SelectSelector):
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):
-    def __init__(self) -> None:
-        self.moment = 0.0
+    def __init__(self, moment: float = 0.0) -> None:
+        self.moment = moment
         selector = _Instant()
         selector.loop = self
         super().__init__(selector)

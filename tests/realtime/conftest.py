@@ -6,7 +6,6 @@ import asyncio
 import itertools
 import json
 import random
-import selectors
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ from uuid import UUID, uuid5
 
 import pytest
 from structlog.testing import capture_logs
+from virtual_time import VirtualLoop
 
 from chiron._core import Broken, Hub, Limiter, PeerClosed, Wheel
 from chiron.errors import Refused, Unavailable
@@ -29,30 +29,6 @@ EPOCH = "e1"
 START = datetime(2026, 11, 24, 12, tzinfo=UTC)
 T = TypeVar("T")
 NAMES = UUID("0b5f2a52-7c5b-4c39-9a0d-5f5f6b0f6f10")
-
-
-class _Instant(selectors.SelectSelector):
-    """Where a loop would wait, its clock jumps instead."""
-
-    loop: VirtualLoop
-
-    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        ready = super().select(0)
-        if not ready:
-            assert timeout is not None, "everybody waits, and nothing will ever happen"
-            self.loop.moment += max(timeout, 0)
-        return ready
-
-
-class VirtualLoop(asyncio.SelectorEventLoop):
-    def __init__(self) -> None:
-        self.moment = 1000.0
-        selector = _Instant()
-        selector.loop = self
-        super().__init__(selector)
-
-    def time(self) -> float:
-        return self.moment
 
 
 class VirtualClock:
@@ -544,7 +520,7 @@ class Simulation:
         weather: Weather | None = None,
         **hub: int,
     ) -> None:
-        loop = VirtualLoop()
+        loop = VirtualLoop(1000.0)
         failures: list[dict[str, Any]] = []
         loop.set_exception_handler(lambda _loop, context: failures.append(context))
 
