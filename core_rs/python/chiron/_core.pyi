@@ -2,7 +2,7 @@
 
 Nothing here reads a clock: `now` is an argument, in seconds of the loop's monotonic clock (for tokens: seconds since
 the Unix epoch). Nothing here makes system calls but `Quic.receive` and `Quic.flush`. All objects belong to the thread
-that made them.
+that made them, but `Scorer`, which any thread may use.
 
 Ids of connections and links are 64-bit, of one number space, and never used twice. A call with an id that is gone does
 nothing and says so with `False`, `None` or an empty list.
@@ -21,6 +21,7 @@ __all__ = [
     "Data",
     "Detach",
     "Ended",
+    "Explanation",
     "Frame",
     "Hub",
     "Limiter",
@@ -31,8 +32,11 @@ __all__ = [
     "Publish",
     "Quic",
     "Refresh",
+    "Score",
+    "Scorer",
     "Secured",
     "Signer",
+    "Span",
     "Sync",
     "Tls",
     "Verifier",
@@ -219,6 +223,8 @@ class Publish:
     """A JSON object, as sent; neither NUL nor lone surrogates in any string."""
     retry_after_ms: Final[int]
     """Above 0 when the limit of the bound person refuses it: answer `limited` in the order of the publishes."""
+    score: Final[Score | None]
+    """Of the string `text` of the body, where the hub has a scorer, the kind is `text` and the limit lets it pass."""
 
 @final
 class Watermark:
@@ -366,6 +372,7 @@ class Hub:
         receive_buffer: bytearray,
         *,
         limiter: Limiter | None = None,
+        scorer: Scorer | None = None,
         durable_bytes: int = 262_144,
         ephemeral_bytes: int = 65_536,
         control_bytes: int = 262_144,
@@ -373,7 +380,8 @@ class Hub:
     ) -> Hub:
         """`receive_buffer` is what transports read into; it must not be resized. Lanes are bounded in bytes per link.
 
-        `write_bytes` is the most that one flush gives for one connection (before TLS).
+        `write_bytes` is the most that one flush gives for one connection (before TLS). With `scorer`, publishes of
+        kind `text` that the limit lets pass carry their score.
         """
 
     # Transports (the edge).
@@ -472,11 +480,15 @@ class Hub:
 
         Links that had one get `frame`; they are returned.
         """
-    def publish(self, number: int, frame: Frame, offset: int, sender: int = 0) -> int:
+    def publish(
+        self, number: int, frame: Frame, offset: int, sender: int = 0, author: tuple[str, Frame] | None = None
+    ) -> int:
         """Queue a delivery for every live attachment but the link `sender`'s, whose expectation only advances.
 
-        Returns how many links were given it. An attachment that would overflow its durable lane becomes pull-only
-        and is sent `lag`; one that sees a gap falls back to filling and is reported by `take_gaps`.
+        With `author`, (person, frame of the same offset), links of that person are given their frame instead: a message
+        that is held is whole for its author alone. Returns how many links were given either. An attachment that would
+        overflow its durable lane becomes pull-only and is sent `lag`; one that sees a gap falls back to filling and is
+        reported by `take_gaps`.
         """
     def publish_event(self, number: int, key: str, frame: Frame, sender: int = 0) -> int:
         """Queue an ephemeral event for every attachment but the sender's; how many links were given it.
@@ -495,6 +507,77 @@ class Hub:
         Since the start: frames (sent to links, and the answers that opened them), dropped_events, lagged (attachments
         that became pull-only).
         """
+
+# ------------------------------------------------------------------------------------------------------------- scoring
+
+@final
+class Scorer:
+    """Scores texts by a model, listed terms and detectors, and by no policy. Any number of threads may use one.
+
+    `model` is a file as `training/reference/model.py` writes it down. `terms` are UTF-8 lines of a severity, 1 (mild) to
+    3 (slur or worst) or the word `identity`, a tab and a term, with a tab and flags behind it where there are some,
+    separated by commas: `sub` also finds the term inside words, `spaced` also its words written together. `allow` has one
+    phrase a line: a term inside one does not count. Empty lines and those that begin with `#` are left out.
+
+    The same text has the same score on every machine: arithmetic is of integers.
+    """
+
+    def __new__(cls, model: bytes, terms: bytes, allow: bytes) -> Scorer:
+        """Raises ValueError with the reason, naming the line of a list."""
+    def load(self, model: bytes | None = None, terms: bytes | None = None, allow: bytes | None = None) -> None:
+        """Replace what is given, all of it at once; calls that are under way end with what they began with.
+
+        Raises ValueError with the reason, and keeps everything.
+        """
+    def score(self, text: str) -> Score:
+        """Reads at most 16,384 bytes. Texts over 2 KiB give other threads the interpreter meanwhile.
+
+        Raises UnicodeEncodeError for lone surrogates.
+        """
+    def explain(self, text: str) -> Explanation:
+        """The same with the places that matter; several times slower."""
+    @property
+    def thresholds(self) -> dict[str, dict[str, float]]:
+        """By head: the probabilities from which `attention`, `flag`, `hold` and `block` begin, of the model in use."""
+    @property
+    def model(self) -> str:
+        """SHA-256 of the model in use, in hexadecimal: the one that ends its file."""
+
+@final
+class Score:
+    heads: Final[tuple[float, float, float, float, float]]
+    """Calibrated probabilities: abuse, hate, sexual, threat, spam. Multiples of 1/65536."""
+    severity: Final[int]
+    """Of the worst listed term: 0 none, 1 mild, 2 strong, 3 slur or worst."""
+    contact: Final[tuple[str, ...]]
+    """Kinds of details found, each once: mail, phone, handle, upi, link, payment."""
+    suspicious: Final[bool]
+    """Invisible characters in clusters inside words, or several words of mixed scripts."""
+    identity_only: Final[bool]
+    """Abuse or hate are at `flag` by the mention of a group alone: without it no head is, and no term is listed."""
+    cut: Final[bool]
+    """The text was longer than is read."""
+
+@final
+class Explanation:
+    score: Final[Score]
+    spans: Final[list[Span]]
+    """In order of their beginning."""
+    features: Final[list[tuple[str, str, float]]]
+    """(head, piece of text, its share of the head's logit), strongest first, at most 10."""
+
+@final
+class Span:
+    """A place in the text, as half-open indices of its code points."""
+
+    start: Final[int]
+    end: Final[int]
+    label: Final[str]
+    """term, mail, phone, handle, upi, link, payment, invisible or mixed_script."""
+    severity: Final[int]
+    """Of a term; else 0."""
+    text: Final[str]
+    """The listed term, as it was matched; else the place as it stands in the text."""
 
 # --------------------------------------------------------------------------------------------------------------- tools
 
