@@ -328,6 +328,12 @@ class Record(msgspec.Struct, frozen=True, gc=False):
     ref: UUID | None = None
     client_id: str | None = None
     verdict: str | None = None
+    """What was made of it, where that is not `allow`."""
+
+    def redacted(self) -> Record:
+        """As everybody but its author has it while it is held, and after it was refused: its place, without what was
+        said."""
+        return msgspec.structs.replace(self, body=b"{}", ref=None, client_id=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -376,6 +382,8 @@ class Draft(msgspec.Struct, frozen=True, gc=False):
     link: int = 0
     """Link that sent it: its ack stands for the delivery."""
     run: Run | None = None
+    score: Any = None
+    """`_core.Score` of its text, where whoever read it has scored it."""
 
 
 class Ack(msgspec.Struct, frozen=True, gc=False):
@@ -421,7 +429,10 @@ class Publisher(Protocol):
     """From the domains to whoever listens, after COMMIT. Never blocks, never raises."""
 
     def publish(self, record: Record, *, link: int = 0) -> None:
-        """A durable record; `link` is the sender's, which gets an ack instead."""
+        """A durable record; `link` is the sender's, which gets an ack instead.
+
+        What is held is whole for links of its author, and `Record.redacted` for everybody else's.
+        """
         ...
 
     def event(self, number: int, kind: str, key: str, body: bytes, *, link: int = 0) -> None:
@@ -487,6 +498,78 @@ class Commands(Protocol):
 
     async def run(self, name: str, principal: Principal, params: bytes) -> bytes | None:
         """`params` is a JSON object; the result is JSON or None. Raises `ChironError`, unknown_command among them."""
+        ...
+
+
+# --- moderation -------------------------------------------------------------------------------------------------------
+
+VERDICTS = ("allow", "flag", "hold", "block")
+"""What may become of a message, mildest first: delivered; delivered and noted; shown to its author alone until somebody
+decides; not written."""
+
+HEADS = ("abuse", "hate", "sexual", "threat", "spam")
+"""What a score gives a probability for, in the order of `_core.Score.heads`."""
+
+REASONS = (*HEADS, "term", "contact", "payment", "disguise")
+"""Why a message may be more than allowed: a head, a listed term, details of contact or of payment, hidden letters."""
+
+
+class Judgement(msgspec.Struct, frozen=True, gc=False):
+    """What one policy makes of a score."""
+
+    verdict: str = "allow"
+    done: str = "allow"
+    """What is done about it: in shadow mode nothing, so `allow`."""
+    reasons: tuple[str, ...] = ()
+    """The strongest first."""
+
+
+class Judgements(msgspec.Struct, frozen=True):
+    """A message under the policies of all kinds of conversation: the kind is known for sure under the lock alone."""
+
+    direct: Judgement = Judgement()
+    group: Judgement = Judgement()
+    evidence: Any = None
+    """For `Screening.keep`; what it is, is moderation's own affair."""
+
+    def of(self, kind: str) -> Judgement:
+        return self.direct if kind == "direct" else self.group
+
+
+ALLOWED = Judgements()
+"""What nearly everything gets."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A message that got another verdict than `allow`, in its place."""
+
+    message: UUID
+    conversation: UUID
+    kind: str
+    """Of the conversation."""
+    offset: int | None
+    """None: it was blocked, and so not written."""
+    sender: UUID
+    time: datetime
+    judgement: Judgement
+    evidence: Any
+
+
+class Screening(Protocol):
+    """What chat asks moderation about every message: what is to become of it, before it is written."""
+
+    def judge(self, score: Any, text: Callable[[], str]) -> Judgements:
+        """By a `_core.Score` where there is one, else by that of the text. `ALLOWED` itself where there is nothing to
+        keep."""
+        ...
+
+    async def keep(self, tx: Tx, findings: Sequence[Finding]) -> None:
+        """Write down what spoke against messages, in the transaction that writes or blocks them."""
+        ...
+
+    async def has_kept(self, tx: Tx, message: UUID) -> bool:
+        """Whether `keep` was committed for this message."""
         ...
 
 
@@ -590,8 +673,12 @@ class Lifespan(Protocol):
 
 
 __all__ = [
+    "ALLOWED",
     "ANYONE",
+    "HEADS",
+    "REASONS",
     "SIGNED_IN",
+    "VERDICTS",
     "VERIFIED",
     "Ack",
     "Call",
@@ -604,10 +691,13 @@ __all__ = [
     "Database",
     "Distribution",
     "Draft",
+    "Finding",
     "Gateway",
     "Handler",
     "Health",
     "Ids",
+    "Judgement",
+    "Judgements",
     "Lifespan",
     "LinkTransport",
     "Links",
@@ -629,6 +719,7 @@ __all__ = [
     "Rule",
     "Run",
     "Scheme",
+    "Screening",
     "TokenVerifier",
     "Tx",
     "in_transaction",

@@ -5,7 +5,8 @@ The order of statements is what makes offsets gapless and committers free of dea
     1. lock the conversations, by id          every committer takes them in this order
     2. lock the people told, by id            after all conversations, again in one order
     3. runs of entries, each one statement    its snapshot is younger than the locks, so it sees what the holders
-                                              before us have committed
+                                              before us have committed; and one more where something speaks against
+                                              any of them, which is written down with it
        units with SQL of their own            each inside a savepoint, at its place in the order of arrival
 """
 
@@ -23,7 +24,7 @@ import structlog
 from chiron.errors import ChironError, Refused, Unavailable
 from chiron.server.chat import personal, store
 from chiron.server.platform import crashpoint
-from chiron.server.ports import Ack, Record, Run, StatementError, Tx
+from chiron.server.ports import Ack, Finding, Record, Run, Screening, StatementError, Tx
 
 T = TypeVar("T")
 
@@ -89,12 +90,17 @@ class Outcome(msgspec.Struct, eq=False):
     records: Sequence[Record] = ()
     notices: Sequence[tuple[UUID, Record]] = ()
     removed: Sequence[UUID] = ()
+    finding: Finding | None = None
+    """What was written down against it."""
+    screened: tuple[str, str, str] | None = None
+    """For metrics: kind of conversation, verdict, and what was done."""
 
 
 @dataclass(slots=True)
 class Executed:
     """A transaction before its COMMIT."""
 
+    screening: Screening | None = None
     outcomes: list[Outcome] = field(default_factory=list)
     blocked: set[UUID] = field(default_factory=set)
     """Conversations left out, because somebody else holds their lock."""
@@ -106,6 +112,8 @@ class Executed:
                 return await store.is_written(tx, outcome.unit.conversation, record.offset, record.message)
             for person, notice in outcome.notices:
                 return await personal.is_written(tx, person, notice.offset, notice.message)
+            if outcome.finding is not None and self.screening is not None:
+                return await self.screening.has_kept(tx, outcome.finding.message)
         return True  # nothing was written that could be missing
 
     async def has_landed_for_sure(self, tx: Tx) -> bool:
@@ -117,7 +125,9 @@ class Executed:
         return await self.has_landed(tx)
 
 
-async def execute(tx: Tx, units: Sequence[Unit], *, wait: bool, lock_timeout_ms: int) -> Executed:
+async def execute(
+    tx: Tx, units: Sequence[Unit], *, wait: bool, lock_timeout_ms: int, screening: Screening | None = None
+) -> Executed:
     """Write the units in order, up to COMMIT.
 
     With `wait`, a lock that is not got in time ends the transaction (StatementError 55P03); without, what is locked by
@@ -126,7 +136,7 @@ async def execute(tx: Tx, units: Sequence[Unit], *, wait: bool, lock_timeout_ms:
     if not all(isinstance(unit.work, store.Entry) for unit in units):
         # Changes lock people too, also of conversations that do not exist yet.
         await store.limit_waits(tx, lock_timeout_ms)
-    executed = Executed(blocked=await _lock(tx, units, wait, lock_timeout_ms))
+    executed = Executed(screening, blocked=await _lock(tx, units, wait, lock_timeout_ms))
     entries: list[Unit] = []
     for unit in units:
         if unit.conversation in executed.blocked:
@@ -134,10 +144,10 @@ async def execute(tx: Tx, units: Sequence[Unit], *, wait: bool, lock_timeout_ms:
         if isinstance(unit.work, store.Entry):
             entries.append(unit)
             continue
-        executed.outcomes += await _write(tx, entries)
+        executed.outcomes += await _write(tx, entries, screening)
         entries = []
         executed.outcomes.append(await _change(tx, unit, unit.work))
-    executed.outcomes += await _write(tx, entries)
+    executed.outcomes += await _write(tx, entries, screening)
     crashpoint.reach("committer.before_commit")
     return executed
 
@@ -160,7 +170,7 @@ async def _lock(tx: Tx, units: Sequence[Unit], wait: bool, lock_timeout_ms: int)
     return blocked
 
 
-async def _write(tx: Tx, units: Sequence[Unit]) -> list[Outcome]:
+async def _write(tx: Tx, units: Sequence[Unit], screening: Screening | None) -> list[Outcome]:
     """One statement for a run of entries. What comes twice in it is written once, and the others repeat the first."""
     if not units:
         return []
@@ -179,6 +189,9 @@ async def _write(tx: Tx, units: Sequence[Unit]) -> list[Outcome]:
         position = firsts[entry.conversation, entry.sender, entry.client_id]
         outcomes.append(_judged(unit, entry, written[position], repeat=position in answered))
         answered.add(position)
+    findings = [outcome.finding for outcome in outcomes if outcome.finding is not None]
+    if findings and screening is not None:
+        await screening.keep(tx, findings)
     return outcomes
 
 
@@ -189,13 +202,32 @@ def _entry(unit: Unit) -> store.Entry:
 
 def _judged(unit: Unit, entry: store.Entry, written: store.Written, *, repeat: bool) -> Outcome:
     record = written.record
-    if record is None:
+    if record is None and not written.blocked:
         return Outcome(unit, error=Refused("not_found", what="conversation"))
     if written.body_hash != entry.body_hash:
         return Outcome(unit, error=Refused("client_id_reused"))
+    judgement = entry.judgements.of(written.kind)
+    finding = screened = None
+    if not (repeat or written.duplicate):
+        screened = (written.kind, judgement.verdict, judgement.done)
+        if judgement.verdict != "allow":
+            offset = None if record is None else record.offset
+            finding = Finding(
+                entry.id,
+                entry.conversation,
+                written.kind,
+                offset,
+                entry.sender,
+                entry.time,
+                judgement,
+                entry.judgements.evidence,
+            )
+    if record is None:
+        error = Refused("blocked", reasons=list(judgement.reasons))
+        return Outcome(unit, error=error, finding=finding, screened=screened)
     duplicate = repeat or written.duplicate
     ack = Ack(record.message, record.offset, record.ordinal, record.time, duplicate, record.verdict)
-    return Outcome(unit, value=ack, records=() if duplicate else (record,))
+    return Outcome(unit, value=ack, records=() if duplicate else (record,), finding=finding, screened=screened)
 
 
 async def _change(tx: Tx, unit: Unit, change: Change[Any]) -> Outcome:

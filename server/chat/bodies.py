@@ -48,6 +48,16 @@ class MemberLeft(msgspec.Struct, frozen=True, omit_defaults=True):
     owner: UUID | None = None
 
 
+class Decided(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Kind `message.decided`: what became of the held `message` at `offset`, with its body where that is `allow`."""
+
+    message: UUID
+    offset: int
+    verdict: str
+    """`allow` or `block`."""
+    body: msgspec.Raw = msgspec.Raw()
+
+
 class Membership(msgspec.Struct, frozen=True):
     """Kinds `membership.added` and `membership.removed` of the personal channel."""
 
@@ -81,6 +91,11 @@ def canonical(kind: str, body: bytes) -> bytes:
     if "\0" in text:
         raise Refused("invalid", field="text", reason="it contains a NUL character")
     return encode(Text(text))
+
+
+def text(body: bytes) -> str:
+    """Of a canonical body of kind `text`."""
+    return _decode_text(body).text
 
 
 def checked_client_id(client_id: str) -> str:

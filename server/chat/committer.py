@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -41,6 +41,7 @@ from chiron.server.ports import (
     Publisher,
     Record,
     Run,
+    Screening,
     StatementError,
     Tx,
     in_transaction,
@@ -75,8 +76,8 @@ class Bounds:
 class Committer:
     """One per process; any number of processes may share the database.
 
-    `changed` is told of each conversation whose head or members have changed, after COMMIT; `heard` of each record.
-    Neither may raise.
+    `changed` is told of each conversation whose head or members have changed, after COMMIT; `heard` of each record, as
+    everybody but its author has it. Neither may raise. `screening` keeps what speaks against messages.
     """
 
     def __init__(
@@ -88,12 +89,14 @@ class Committer:
         bounds: Bounds | None = None,
         *,
         heard: Callable[[UUID, Record], None] | None = None,
+        screening: Screening | None = None,
     ) -> None:
         self._database = database
         self._clock = clock
         self._publisher = publisher
         self._changed = changed
         self._heard = heard
+        self._screening = screening
         self._bounds = bounds or Bounds()
         self._queue: deque[Unit] = deque()
         self._aside: dict[UUID, deque[Unit]] = {}
@@ -112,6 +115,8 @@ class Committer:
         """Units of each transaction that was committed."""
         self.commits = Distribution(COMMIT_BOUNDS)
         """Seconds of each, from its first statement to the answer to COMMIT."""
+        self.screened: Counter[tuple[str, str, str]] = Counter()
+        """Messages that were written or blocked, by kind of conversation, verdict, and what was done."""
 
     # --- for services -------------------------------------------------------------------------------------------------
 
@@ -271,7 +276,9 @@ class Committer:
         async def work(tx: Tx) -> Executed:
             nonlocal executed
             executed = None
-            executed = await execute(tx, units, wait=wait, lock_timeout_ms=self._bounds.lock_timeout_ms)
+            executed = await execute(
+                tx, units, wait=wait, lock_timeout_ms=self._bounds.lock_timeout_ms, screening=self._screening
+            )
             return executed
 
         async def landed(tx: Tx) -> Executed | None:
@@ -343,6 +350,8 @@ class Committer:
         """After COMMIT: publish everything in order, then acknowledge, in one step of the loop."""
         for outcome in executed.outcomes:
             self._publish(outcome)
+            if outcome.screened is not None:
+                self.screened[outcome.screened] += 1
         crashpoint.reach("committer.before_ack")
         for outcome in executed.outcomes:
             if outcome.error is None:
@@ -358,7 +367,7 @@ class Committer:
         for record in outcome.records:
             self._publisher.publish(record, link=outcome.unit.link)
             if self._heard is not None:
-                self._heard(outcome.unit.conversation, record)
+                self._heard(outcome.unit.conversation, record.redacted() if record.verdict == "hold" else record)
             crashpoint.reach("committer.during_delivery")
         for _, notice in outcome.notices:
             self._publisher.publish(notice)

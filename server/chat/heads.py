@@ -68,7 +68,7 @@ def _both(older: frozenset[UUID] | None, newer: frozenset[UUID] | None) -> froze
 
 def _heads(row: Row, people: frozenset[UUID] | None) -> list[tuple[UUID, bytes]]:
     """(person, event) of each wanted member."""
-    newest = last(row)
+    newest, withheld = last(row), last(row, withheld=row["last_verdict"] in store.WITHHELD)
     slots = zip(row["people"], row["floors"], row["unread"], row["received"], row["read"], strict=True)
     return [
         (
@@ -82,7 +82,7 @@ def _heads(row: Row, people: frozenset[UUID] | None) -> list[tuple[UUID, bytes]]
                     unread=unread,
                     received=received,
                     read=read,
-                    last=newest if newest is not None and newest.offset > floor else None,
+                    last=_above(floor, newest if person == row["last_author"] else withheld),
                 )
             ),
         )
@@ -91,8 +91,12 @@ def _heads(row: Row, people: frozenset[UUID] | None) -> list[tuple[UUID, bytes]]
     ]
 
 
-def last(row: Row) -> model.Last | None:
-    """The newest record, of the columns `last_…` of a row."""
+def _above(floor: int, newest: model.Last | None) -> model.Last | None:
+    return newest if newest is not None and newest.offset > floor else None
+
+
+def last(row: Row, *, withheld: bool = False) -> model.Last | None:
+    """The newest record, of the columns `last_…` of a row; `withheld`: as others see what its author alone may read."""
     if row["last_offset"] is None:
         return None
     return model.Last(
@@ -100,5 +104,6 @@ def last(row: Row) -> model.Last | None:
         author=row["last_author"],
         kind=row["last_kind"],
         time=milliseconds(row["last_time"]),
-        text=row["last_text"],
+        text="" if withheld else row["last_text"],
+        verdict=row["last_verdict"] if row["last_verdict"] in store.WITHHELD else None,
     )

@@ -117,14 +117,16 @@ class Peer(msgspec.Struct, frozen=True):
     name: str
 
 
-class Last(msgspec.Struct, frozen=True):
-    """The newest record; `text` is its beginning, empty for kinds without text."""
+class Last(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The newest record; `text` is its beginning, empty for kinds without text, and for others than its author where
+    `verdict` says that it is held."""
 
     offset: int
     author: UUID
     kind: str
     time: int
     text: str
+    verdict: str | None = None
 
 
 class Conversation(msgspec.Struct, frozen=True, omit_defaults=True):

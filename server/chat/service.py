@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
 from types import NoneType
 from typing import TypeVar
 from uuid import UUID
@@ -13,13 +15,14 @@ import msgspec
 import structlog
 
 from chiron.errors import Refused
-from chiron.server.chat import bodies, membership, model, store
+from chiron.server.chat import bodies, decisions, membership, model, store
 from chiron.server.chat.batch import Change
 from chiron.server.chat.committer import Committer
 from chiron.server.chat.heads import Heads, last
 from chiron.server.chat.watermarks import Watermarks
 from chiron.server.platform.clock import milliseconds
 from chiron.server.ports import (
+    ALLOWED,
     Ack,
     ChannelView,
     Clock,
@@ -33,6 +36,7 @@ from chiron.server.ports import (
     Publisher,
     Record,
     Row,
+    Screening,
     Tx,
 )
 
@@ -73,7 +77,8 @@ class Chat:
     """Conversations, messages and watermarks (`ports.Lifespan`).
 
     What it publishes goes to `publisher` after COMMIT; `people` says who exists and by which name. `heard` is told of
-    each record of a conversation that this process has committed.
+    each record of a conversation that this process has committed, as everybody but its author has it. `screening` says
+    what is to become of messages; without it everything is allowed.
     """
 
     def __init__(
@@ -86,6 +91,7 @@ class Chat:
         cursors: Cursors,
         *,
         heard: Callable[[UUID, Record], None] | None = None,
+        screening: Screening | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._database = database
@@ -96,8 +102,14 @@ class Chat:
         self._heads = Heads(database, clock, publisher, sleep=sleep)
         self._watermarks = Watermarks(database, clock, publisher, self._heads.changed, sleep=sleep)
         self._heard = heard
+        self._screening = screening
         self._committer = Committer(
-            database, clock, publisher, self._heads.changed, heard=self._hear if heard is not None else None
+            database,
+            clock,
+            publisher,
+            self._heads.changed,
+            heard=self._hear if heard is not None else None,
+            screening=screening,
         )
 
     @property
@@ -234,7 +246,7 @@ class Chat:
         """Write a message; it is on disk when this returns. See `ports.ChannelAuthority.publish`.
 
         `ref` is kept as it is given: what it points to may be gone by retention, so readers must bear that anyway.
-        Raises Refused: unverified, invalid, too_large, not_found, client_id_reused; Unavailable.
+        Raises Refused: unverified, invalid, too_large, not_found, client_id_reused, blocked; Unavailable.
         """
         if not draft.principal.verified:
             raise Refused("unverified")
@@ -250,6 +262,9 @@ class Chat:
             body_hash=bodies.digest(draft.kind, draft.ref, body),
             time=self._clock.now(),
             ref=draft.ref,
+            judgements=ALLOWED
+            if self._screening is None
+            else self._screening.judge(draft.score, partial(bodies.text, body)),
         )
         return await self._committer.append(entry, link=draft.link, run=draft.run)
 
@@ -266,8 +281,10 @@ class Chat:
             view = await self._must_see(tx, conversation, person)
             return await Reader(
                 view,
-                lambda after, limit: store.records_after(tx, conversation, view.number, after, limit),
-                lambda before, limit: store.records_before(tx, conversation, view.number, before, view.floor, limit),
+                lambda after, limit: store.records_after(tx, person, conversation, view.number, after, limit),
+                lambda before, limit: store.records_before(
+                    tx, person, conversation, view.number, before, view.floor, limit
+                ),
             ).page(after, before, limit)
 
         return await self._database.read(work)
@@ -278,6 +295,31 @@ class Chat:
             if offset is not None and not 0 <= offset < 2**53:
                 raise Refused("invalid", field=name, reason="it is not an offset")
         self._watermarks.note(conversation, person, received, read)
+
+    # --- moderation: for its service, which knows who may ----------------------------------------------------------
+
+    async def texts(self, tx: Tx, places: Sequence[tuple[UUID, int]]) -> dict[UUID, str]:
+        """What was said at (conversation, offset), by message."""
+        return await store.texts(tx, places)
+
+    async def decide(
+        self,
+        conversation: UUID,
+        message: UUID,
+        offset: int,
+        *,
+        release: bool,
+        now: datetime,
+        note: Callable[[Tx], Awaitable[None]],
+    ) -> int:
+        """Release or refuse a held message: the offset of the record that says so.
+
+        `note` runs in the same transaction, under the lock of the conversation. Raises what it raises, Refused
+        not_found for what is not held or was decided, Unavailable.
+        """
+        return await self._committer.change(
+            decisions.Decide(conversation, self._ids.new(), message, offset, release, now, note)
+        )
 
     # --- rules of routes ----------------------------------------------------------------------------------------------
 
@@ -329,7 +371,7 @@ class Chat:
     async def _seen_by(self, tx: Tx, person: UUID, rows: Sequence[Row]) -> list[model.Conversation]:
         peers = {row["id"]: model.other_of(row["pair"], person) for row in rows if row["pair"] is not None}
         names = await self._people.by_id(tx, list(peers.values())) if peers else {}
-        return [_conversation(row, peers.get(row["id"]), names) for row in rows]
+        return [_conversation(person, row, peers.get(row["id"]), names) for row in rows]
 
 
 def _decided(once: Once | None, result: type[T]) -> T | None:
@@ -337,7 +379,7 @@ def _decided(once: Once | None, result: type[T]) -> T | None:
     return None if once is None or once.outcome is None else msgspec.json.decode(once.outcome, type=result)
 
 
-def _conversation(row: Row, peer: UUID | None, names: dict[UUID, str]) -> model.Conversation:
+def _conversation(person: UUID, row: Row, peer: UUID | None, names: dict[UUID, str]) -> model.Conversation:
     return model.Conversation(
         id=row["id"],
         number=row["number"],
@@ -353,7 +395,7 @@ def _conversation(row: Row, peer: UUID | None, names: dict[UUID, str]) -> model.
         role=row["role"],
         members=row["members"],
         peer=model.Peer(peer, names.get(peer, "")) if peer is not None else None,
-        last=last(row),
+        last=last(row, withheld=row["last_verdict"] in store.WITHHELD and row["last_author"] != person),
     )
 
 

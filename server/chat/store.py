@@ -10,7 +10,7 @@ from uuid import UUID
 
 import msgspec
 
-from chiron.server.ports import ChannelView, Record, Row, Tx
+from chiron.server.ports import ALLOWED, ChannelView, Judgements, Record, Row, Tx
 
 # --- offsets: what the committer runs ---------------------------------------------------------------------------------
 
@@ -31,13 +31,18 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
     """Whether it counts as unread, and moves its sender's own watermark."""
     as_member: bool = True
     """Whether the sender must be a member: false for what the server logs itself."""
+    judgements: Judgements = ALLOWED
 
 
 class Written(msgspec.Struct, frozen=True, gc=False):
     """What became of an `Entry`."""
 
     record: Record | None
-    """The row of (conversation, sender, client id), from now or from before; None: the sender is not a member."""
+    """The row of (conversation, sender, client id), from now or from before; None: it is blocked, or the sender is not
+    a member."""
+    kind: str
+    """Of the conversation; empty when there is none."""
+    blocked: bool
     duplicate: bool
     body_hash: bytes
     """Of that row."""
@@ -78,14 +83,19 @@ WRITE = """
 WITH input AS MATERIALIZED (
     SELECT * FROM unnest(
         $1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::uuid[], $7::text[], $8::bytea[],
-        $9::timestamptz[], $10::boolean[], $11::boolean[]
+        $9::timestamptz[], $10::boolean[], $11::boolean[], $12::text[], $13::text[]
     ) WITH ORDINALITY AS i (
-        id, conversation, sender, client_id, kind, ref, body, body_hash, created_at, counts, as_member, position)
+        id, conversation, sender, client_id, kind, ref, body, body_hash, created_at, counts, as_member,
+        in_direct, in_group, position)
 ), judged AS MATERIALIZED (
-    SELECT i.*, e.id AS old_id, e."offset" AS old_offset, e.ordinal AS old_ordinal, e.kind AS old_kind,
+    SELECT i.*, c.number, c.room, c.head, c.ordinal AS head_ordinal,
+           CASE c.room WHEN 'direct' THEN i.in_direct ELSE i.in_group END AS verdict,
+           e.id AS old_id, e."offset" AS old_offset, e.ordinal AS old_ordinal, e.kind AS old_kind,
            e.created_at AS old_created_at, e.body_hash AS old_body_hash, e.verdict AS old_verdict,
            e.id IS NULL AND (m.is_member OR NOT i.as_member) AS fresh
     FROM input i LEFT JOIN LATERAL (
+        SELECT number, kind AS room, head, ordinal FROM conversation WHERE id = i.conversation LIMIT 1
+    ) c ON true LEFT JOIN LATERAL (
         SELECT * FROM message
         WHERE conversation = i.conversation AND sender = i.sender AND client_id = i.client_id LIMIT 1
     ) e ON true LEFT JOIN LATERAL (
@@ -94,14 +104,15 @@ WITH input AS MATERIALIZED (
     ) m ON true
 ), numbered AS MATERIALIZED (
     SELECT j.position, j.id, j.conversation, j.sender, j.client_id, j.kind, j.ref, j.body, j.body_hash, j.created_at,
-           j.counts, c.head + row_number() OVER rows AS "offset",
-           c.ordinal + count(*) FILTER (WHERE j.counts) OVER rows AS ordinal
-    FROM judged j JOIN conversation c ON c.id = j.conversation
-    WHERE j.fresh
+           j.verdict, j.counts AND j.as_member AS own, j.head + row_number() OVER rows AS "offset",
+           j.head_ordinal + count(*) FILTER (WHERE j.counts AND j.verdict <> 'hold') OVER rows AS ordinal
+    FROM judged j
+    WHERE j.fresh AND j.verdict <> 'block' AND j.number IS NOT NULL
     WINDOW rows AS (PARTITION BY j.conversation ORDER BY j.position)
 ), inserted AS (
-    INSERT INTO message (conversation, "offset", id, ordinal, sender, client_id, kind, ref, body, body_hash, created_at)
-    SELECT conversation, "offset", id, ordinal, sender, client_id, kind, ref, body::json, body_hash, created_at
+    INSERT INTO message
+        (conversation, "offset", id, ordinal, sender, client_id, kind, ref, body, body_hash, verdict, created_at)
+    SELECT conversation, "offset", id, ordinal, sender, client_id, kind, ref, body::json, body_hash, verdict, created_at
     FROM numbered
 ), headed AS (
     UPDATE conversation c
@@ -114,14 +125,15 @@ WITH input AS MATERIALIZED (
     SET received = greatest(m.received, n."offset"), read = greatest(m.read, n."offset"),
         read_ordinal = greatest(m.read_ordinal, n.ordinal)
     FROM (SELECT conversation, sender, max("offset") AS "offset", max(ordinal) AS ordinal
-          FROM numbered WHERE counts GROUP BY conversation, sender) n
+          FROM numbered WHERE own GROUP BY conversation, sender) n
     WHERE m.conversation = n.conversation AND m.person = n.sender
 )
-SELECT c.number, j.old_id IS NOT NULL AS duplicate, coalesce(n.id, j.old_id) AS id,
+SELECT j.number, j.room, j.fresh AND j.verdict = 'block' AS blocked, j.old_id IS NOT NULL AS duplicate,
+       coalesce(n.id, j.old_id) AS id,
        coalesce(n."offset", j.old_offset) AS "offset", coalesce(n.ordinal, j.old_ordinal) AS ordinal,
        coalesce(n.created_at, j.old_created_at) AS created_at, coalesce(j.old_kind, j.kind) AS kind,
-       coalesce(j.old_body_hash, j.body_hash) AS body_hash, coalesce(j.old_verdict, 'allow') AS verdict
-FROM judged j LEFT JOIN conversation c ON c.id = j.conversation LEFT JOIN numbered n ON n.position = j.position
+       coalesce(j.old_body_hash, j.body_hash) AS body_hash, coalesce(j.old_verdict, j.verdict) AS verdict
+FROM judged j LEFT JOIN numbered n ON n.position = j.position
 ORDER BY j.position
 """
 
@@ -140,11 +152,15 @@ def arguments(entries: Sequence[Entry]) -> tuple[list[Any], ...]:
         [e.time for e in entries],
         [e.counts for e in entries],
         [e.as_member for e in entries],
+        [e.judgements.direct.done for e in entries],
+        [e.judgements.group.done for e in entries],
     )
 
 
 async def write(tx: Tx, entries: Sequence[Entry]) -> list[Written]:
-    """Give offsets to the rows that are new, in the order given, and say what became of each.
+    """Give offsets to the rows that are new and not blocked, in the order given, and say what became of each.
+
+    What is held does not count as unread: it will when it is released.
 
     The caller holds the locks of the conversations, taken in an earlier statement: in READ COMMITTED this one then sees
     every head and row that the holders before it have committed. No (conversation, sender, client id) comes twice.
@@ -154,8 +170,9 @@ async def write(tx: Tx, entries: Sequence[Entry]) -> list[Written]:
 
 
 def _written(entry: Entry, row: Row) -> Written:
+    kind, blocked = row["room"] or "", row["blocked"] is True
     if row["id"] is None:
-        return Written(record=None, duplicate=False, body_hash=entry.body_hash)
+        return Written(record=None, kind=kind, blocked=blocked, duplicate=False, body_hash=entry.body_hash)
     record = Record(
         number=row["number"],
         offset=row["offset"],
@@ -169,7 +186,50 @@ def _written(entry: Entry, row: Row) -> Written:
         client_id=_public_client_id(row["kind"], entry.client_id),
         verdict=_public_verdict(row["verdict"]),
     )
-    return Written(record=record, duplicate=row["duplicate"], body_hash=row["body_hash"])
+    return Written(record=record, kind=kind, blocked=False, duplicate=row["duplicate"], body_hash=row["body_hash"])
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A message that was held, as it was written."""
+
+    offset: int
+    sender: UUID
+    body: bytes
+
+
+def decided_client_id(message: UUID) -> str:
+    """Of the record that tells what became of a held message. Longer than a client's, so that the two never meet."""
+    return f"decided:{message}"
+
+
+async def held(tx: Tx, conversation: UUID, message: UUID, offset: int) -> Held | None:
+    """None when it is not held, or was decided."""
+    row = await tx.fetchrow(
+        """SELECT m."offset", m.sender, m.body FROM message m
+           WHERE m.conversation = $1 AND m."offset" = $2 AND m.id = $3 AND m.verdict = 'hold' AND NOT EXISTS (
+               SELECT FROM message d
+               WHERE d.conversation = m.conversation AND d.sender = m.sender AND d.client_id = 'decided:' || m.id)""",
+        conversation,
+        offset,
+        message,
+    )
+    return Held(row["offset"], row["sender"], row["body"].encode()) if row else None
+
+
+# By the primary key (conversation, offset), each by itself.
+TEXTS = """
+SELECT m.id, m.text FROM unnest($1::uuid[], $2::bigint[]) AS i (conversation, "offset") JOIN LATERAL (
+    SELECT id, body ->> 'text' AS text FROM message
+    WHERE conversation = i.conversation AND "offset" = i."offset" LIMIT 1
+) m ON true
+"""
+
+
+async def texts(tx: Tx, places: Sequence[tuple[UUID, int]]) -> dict[UUID, str]:
+    """By message, of those at (conversation, offset)."""
+    rows = await tx.fetch(TEXTS, [place[0] for place in places], [place[1] for place in places])
+    return {row["id"]: row["text"] or "" for row in rows}
 
 
 async def is_written(tx: Tx, conversation: UUID, offset: int, id: UUID) -> bool:
@@ -282,11 +342,24 @@ async def hand_over(tx: Tx, conversation: UUID) -> UUID | None:
 
 # --- reading ----------------------------------------------------------------------------------------------------------
 
-_MESSAGE = '"offset", id, ordinal, sender, client_id, kind, ref, body, verdict, created_at'
+# What became of a held message since, by the record that tells of it (`DECIDED`): the unique index on (conversation,
+# sender, client_id) finds it.
+_MESSAGE = """
+m."offset", m.id, m.ordinal, m.sender, m.client_id, m.kind, m.ref, m.body, m.created_at, CASE
+    WHEN m.verdict = 'hold' THEN coalesce((
+        SELECT d.body ->> 'verdict' FROM message d
+        WHERE d.conversation = m.conversation AND d.sender = m.sender AND d.client_id = 'decided:' || m.id LIMIT 1
+    ), 'hold')
+    ELSE m.verdict
+END AS verdict
+"""
+
+WITHHELD = ("hold", "block")
+"""Verdicts of what its author alone may read."""
 
 
-def _record(row: Row, number: int) -> Record:
-    return Record(
+def _record_for(reader: UUID, row: Row, number: int) -> Record:
+    record = Record(
         number=number,
         offset=row["offset"],
         message=row["id"],
@@ -299,6 +372,7 @@ def _record(row: Row, number: int) -> Record:
         client_id=_public_client_id(row["kind"], row["client_id"]),
         verdict=_public_verdict(row["verdict"]),
     )
+    return record.redacted() if record.verdict in WITHHELD and record.author != reader else record
 
 
 def _public_client_id(kind: str, client_id: str) -> str | None:
@@ -323,29 +397,39 @@ async def view(tx: Tx, conversation: UUID, person: UUID) -> ChannelView | None:
 
 
 # Both directions: a range of the primary key (conversation, offset).
-RECORDS_AFTER = f'SELECT {_MESSAGE} FROM message WHERE conversation = $1 AND "offset" > $2 ORDER BY "offset" LIMIT $3'  # noqa: S608
+RECORDS_AFTER = (
+    f'SELECT {_MESSAGE} FROM message m WHERE m.conversation = $1 AND m."offset" > $2 '  # noqa: S608
+    'ORDER BY m."offset" LIMIT $3'
+)
 RECORDS_BEFORE = (
-    f'SELECT {_MESSAGE} FROM message WHERE conversation = $1 AND "offset" < $2 AND "offset" > $4 '  # noqa: S608
-    'ORDER BY "offset" DESC LIMIT $3'
+    f'SELECT {_MESSAGE} FROM message m WHERE m.conversation = $1 AND m."offset" < $2 AND m."offset" > $4 '  # noqa: S608
+    'ORDER BY m."offset" DESC LIMIT $3'
 )
 
 
-async def records_after(tx: Tx, conversation: UUID, number: int, after: int, limit: int) -> list[Record]:
-    return [_record(row, number) for row in await tx.fetch(RECORDS_AFTER, conversation, after, limit)]
+async def records_after(tx: Tx, reader: UUID, conversation: UUID, number: int, after: int, limit: int) -> list[Record]:
+    """As `reader` may see them."""
+    return [_record_for(reader, row, number) for row in await tx.fetch(RECORDS_AFTER, conversation, after, limit)]
 
 
-async def records_before(tx: Tx, conversation: UUID, number: int, before: int, floor: int, limit: int) -> list[Record]:
-    """The newest below `before` and above `floor`, in rising order."""
+async def records_before(
+    tx: Tx, reader: UUID, conversation: UUID, number: int, before: int, floor: int, limit: int
+) -> list[Record]:
+    """The newest below `before` and above `floor`, in rising order, as `reader` may see them."""
     rows = await tx.fetch(RECORDS_BEFORE, conversation, before, limit, floor)
-    return [_record(row, number) for row in reversed(rows)]
+    return [_record_for(reader, row, number) for row in reversed(rows)]
 
+
+# Of a released message the text is one level down. What is held and newest is not decided on yet: that would be newer.
+_TEXT = "left(coalesce(body ->> 'text', body #>> '{body,text}', ''), {preview})"
 
 _CONVERSATION = """
 SELECT c.id, c.number, c.kind, c.title, c.pair, c.created_at, c.head, c.ordinal, c.members, m.role, m.received, m.read,
        greatest(c.floor, m.visible_from) AS floor, greatest(c.ordinal - m.read_ordinal, 0) AS unread,
-       l."offset" AS last_offset, l.sender AS last_author, l.kind AS last_kind, l.created_at AS last_time, l.last_text
+       l."offset" AS last_offset, l.sender AS last_author, l.kind AS last_kind, l.created_at AS last_time, l.last_text,
+       l.last_verdict
 FROM member m JOIN conversation c ON c.id = m.conversation LEFT JOIN LATERAL (
-    SELECT "offset", sender, kind, created_at, left(coalesce(body ->> 'text', ''), {preview}) AS last_text
+    SELECT "offset", sender, kind, created_at, {text} AS last_text, verdict AS last_verdict
     FROM message WHERE conversation = c.id AND "offset" = c.head AND c.head > greatest(c.floor, m.visible_from) LIMIT 1
 ) l ON true
 WHERE m.left_at IS NULL AND m.person = $1
@@ -354,9 +438,10 @@ WHERE m.left_at IS NULL AND m.person = $1
 # By conversation id, the newest conversation first: the order of the index member_of_person (person, conversation).
 # Sorting by last activity is left to the client, which hears of activity anyway: that order changes while one pages.
 CONVERSATIONS = (
-    _CONVERSATION.replace("{preview}", "$4") + " AND m.conversation < $2 ORDER BY m.conversation DESC LIMIT $3"
+    _CONVERSATION.replace("{text}", _TEXT.replace("{preview}", "$4"))
+    + " AND m.conversation < $2 ORDER BY m.conversation DESC LIMIT $3"
 )
-CONVERSATION = _CONVERSATION.replace("{preview}", "$3") + " AND m.conversation = $2"
+CONVERSATION = _CONVERSATION.replace("{text}", _TEXT.replace("{preview}", "$3")) + " AND m.conversation = $2"
 
 
 async def conversations(tx: Tx, person: UUID, before: UUID, limit: int, preview: int) -> Sequence[Row]:
@@ -434,7 +519,7 @@ async def move_watermarks(tx: Tx, marks: Sequence[tuple[UUID, UUID, int, int]]) 
 
 HEADS = """
 SELECT c.id, c.number, c.head, c.ordinal, l."offset" AS last_offset, l.sender AS last_author, l.kind AS last_kind,
-       l.created_at AS last_time, l.last_text, m.people, m.floors, m.unread, m.received, m.read
+       l.created_at AS last_time, l.last_text, l.last_verdict, m.people, m.floors, m.unread, m.received, m.read
 FROM unnest($1::uuid[]) AS k (id) JOIN conversation c ON c.id = k.id
 JOIN LATERAL (
     SELECT array_agg(person) AS people, array_agg(visible_from) AS floors,
@@ -443,10 +528,10 @@ JOIN LATERAL (
     FROM member WHERE conversation = c.id AND left_at IS NULL
 ) m ON m.people IS NOT NULL
 LEFT JOIN LATERAL (
-    SELECT "offset", sender, kind, created_at, left(coalesce(body ->> 'text', ''), $2) AS last_text
+    SELECT "offset", sender, kind, created_at, {text} AS last_text, verdict AS last_verdict
     FROM message WHERE conversation = c.id AND "offset" = c.head AND c.head > c.floor LIMIT 1
 ) l ON true
-"""
+""".replace("{text}", _TEXT.replace("{preview}", "$2"))
 
 
 async def heads(tx: Tx, conversations: Collection[UUID], preview: int) -> Sequence[Row]:

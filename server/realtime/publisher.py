@@ -69,7 +69,12 @@ class Publisher:
             self._telling.cancel(listener.number)
 
     def publish(self, record: Record, *, link: int = 0) -> None:
-        self._hub.publish(record.number, frames.delivery(record), record.offset, link)
+        if record.verdict == "hold":
+            whole = (str(record.author), frames.delivery(record))
+            redacted = frames.delivery(record.redacted())
+            self._hub.publish(record.number, redacted, record.offset, link, author=whole)
+        else:
+            self._hub.publish(record.number, frames.delivery(record), record.offset, link)
         self._touched()
 
     def event(self, number: int, kind: str, key: str, body: bytes, *, link: int = 0) -> None:

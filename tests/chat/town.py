@@ -18,7 +18,19 @@ from chiron.server.chat.committer import Committer
 from chiron.server.chat.service import Chat
 from chiron.server.platform.clock import SystemClock
 from chiron.server.platform.ids import UuidV7
-from chiron.server.ports import Ack, Database, Draft, Principal, Record, Run, Tx
+from chiron.server.ports import (
+    ALLOWED,
+    Ack,
+    Database,
+    Draft,
+    Finding,
+    Judgement,
+    Judgements,
+    Principal,
+    Record,
+    Run,
+    Tx,
+)
 
 CLOCK = SystemClock()
 IDS = UuidV7(CLOCK)
@@ -73,6 +85,42 @@ class Registry:
         return person
 
 
+@dataclass
+class Words:
+    """A screening that goes by words of the text: `held`, `blocked`, `flagged`, `shadow` (held, and nothing done) and
+    `group` (held in groups alone)."""
+
+    kept: list[Finding] = field(default_factory=list)
+    scores: list[Any] = field(default_factory=list)
+
+    def judge(self, score: Any, text: Callable[[], str]) -> Judgements:
+        self.scores.append(score)
+        words = text().split()
+        for word, verdict in (("blocked", "block"), ("held", "hold"), ("group", "hold"), ("flagged", "flag")):
+            if word in words:
+                judgement = Judgement(verdict, "allow" if "shadow" in words else verdict, ("abuse",))
+                return Judgements(Judgement() if word == "group" else judgement, judgement, f"{words}")
+        return ALLOWED
+
+    async def keep(self, tx: Tx, findings: Sequence[Finding]) -> None:
+        self.kept += findings
+        await tx.executemany(
+            """INSERT INTO finding (message, conversation, kind, "offset", sender, verdict, done, reasons, scores,
+                                    severity, detail, model, created_at)
+               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, '{}', 0, '{}', '', $9)""",
+            [
+                (
+                    *(found.message, found.conversation, found.kind, found.offset, found.sender),
+                    *(found.judgement.verdict, found.judgement.done, found.judgement.reasons, found.time),
+                )
+                for found in findings
+            ],
+        )
+
+    async def has_kept(self, tx: Tx, message: UUID) -> bool:
+        return bool(await tx.fetchval("SELECT count(*) FROM finding WHERE message = $1", message))
+
+
 async def register(database: Database, count: int) -> list[UUID]:
     """People called Person 0, Person 1, …, with addresses person0@example.org…"""
     people = [IDS.new() for _ in range(count)]
@@ -121,6 +169,18 @@ class Town:
     chat: Chat
     publisher: Recorder
     people: list[UUID]
+    words: Words = field(default_factory=Words)
+    heard: list[tuple[UUID, Record]] = field(default_factory=list)
+
+    async def decide(self, conversation: UUID, ack: Ack, *, release: bool) -> int:
+        """The offset of the decision on what the ack is of."""
+
+        async def note(_: Tx) -> None:
+            pass
+
+        return await self.chat.decide(
+            conversation, ack.message, ack.offset, release=release, now=CLOCK.now(), note=note
+        )
 
     async def group(self, *members: int, title: str = "A group") -> model.Conversation:
         """A group of people by index; the first owns it."""

@@ -49,6 +49,25 @@ const sentence = (clause: string): string => {
   return trimmed.charAt(0).toUpperCase() + trimmed.slice(1) + (/[.!?]$/.test(trimmed) ? "" : ".");
 };
 
+/** What a message was taken for, by the reasons of `blocked`. */
+const REASONS: Readonly<Record<string, string>> = {
+  abuse: "an insult",
+  hate: "hatred of a group of people",
+  sexual: "sexual content",
+  threat: "a threat",
+  spam: "advertising",
+  term: "a word that is not used here",
+  contact: "contact details",
+  payment: "payment details",
+  disguise: "a disguised word",
+};
+
+function blockedText(reasons: unknown): string {
+  const known = (Array.isArray(reasons) ? reasons : []).flatMap((reason) => REASONS[String(reason)] ?? []);
+  const taken = known.length > 0 ? known.slice(0, 2).join(" or ") : "something that is not allowed here";
+  return `It looks like ${taken}. Nobody has seen it; change it and send it again.`;
+}
+
 export const TEXTS: Readonly<Record<string, (params: Params) => string>> = {
   bad_request: () => "The server could not understand the request. Reload the page and try again.",
   invalid: (params) => sentence(value(params, "reason", "this is not possible")),
@@ -81,6 +100,8 @@ export const TEXTS: Readonly<Record<string, (params: Params) => string>> = {
   link_expired: () => "This link is no longer valid. Ask for another one.",
   idempotency_key_reused: () => "This was already tried in another way. Reload the page and try again.",
   client_id_reused: () => "The server has another message under this number. Send it again as a new one.",
+  blocked: (params) => blockedText(params["reasons"]),
+  already_decided: () => "Somebody else has decided otherwise on that message.",
   unknown_command: () => "The server does not know this command. Reload the page.",
   protocol: () => "The connection was interrupted by an error in this page.",
   epoch_changed: () => "The server was restored from a backup; the conversation is read again.",

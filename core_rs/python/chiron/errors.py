@@ -56,6 +56,8 @@ CODES: dict[str, Code] = {
     "link_expired": Code(410, False, "stop", "That link is no longer valid; ask for another one."),
     "idempotency_key_reused": Code(422, False, "stop", "That Idempotency-Key was used for another request."),
     "client_id_reused": Code(409, False, "stop", "That client id was used for another message."),
+    "blocked": Code(422, False, "stop", "That message was not sent: it looks like something that is not allowed here."),
+    "already_decided": Code(409, False, "stop", "Somebody has decided otherwise on that message."),
     "unknown_command": Code(404, False, "stop", "There is no command {name}."),
     "protocol": Code(400, False, "reconnect", "The frame breaks the protocol: {reason}."),
     "epoch_changed": Code(410, False, "resync", "The database was restored; read the conversation again."),
