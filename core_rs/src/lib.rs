@@ -8,6 +8,7 @@ pub mod limit;
 #[cfg(feature = "python")]
 mod py;
 pub mod quic;
+pub mod score;
 pub mod tls;
 pub mod websocket;
 pub mod wheel;

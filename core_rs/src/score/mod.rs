@@ -1,0 +1,2 @@
+//! What a text is worth a moderator's look for. Pure: no clock, no policy; `chat.service` decides what a score means.
+pub mod normalise;
