@@ -19,6 +19,8 @@ from chiron.client.http3 import Http3Transport
 from chiron.client.model import (
     Acknowledged,
     Conversation,
+    Decision,
+    Held,
     History,
     Items,
     KeySet,
@@ -239,6 +241,17 @@ class Api:
     async def watermark(self, conversation: str, *, received: int | None = None, read: int | None = None) -> None:
         body = _given({"received": received, "read": read})
         await self._call("PUT", f"/v1/conversations/{conversation}/watermark", body)
+
+    # Moderation, for moderators.
+
+    async def held(self, *, cursor: str | None = None, limit: int = 50) -> Page[Held]:
+        """Messages that wait for a decision, the oldest first."""
+        return cast(Page[Held], await self._call("GET", "/v1/moderation/held", query=_paging(cursor, limit)))
+
+    async def decide(self, message: str, decision: Literal["release", "refuse"]) -> Decision:
+        """Harmless to repeat."""
+        body = {"message": message, "decision": decision}
+        return cast(Decision, await self._call("POST", "/v1/moderation/decisions", body))
 
     # Transport.
 

@@ -106,6 +106,8 @@ class Last(TypedDict):
     kind: str
     time: int
     text: str
+    verdict: NotRequired[Literal["hold", "block"]]
+    """Where it is held: then only its author has its text."""
 
 
 class Conversation(TypedDict):
@@ -163,6 +165,41 @@ class Delivery(Record):
     ref: NotRequired[str]
     client_id: NotRequired[str]
     verdict: NotRequired[str]
+
+
+class Span(TypedDict):
+    """A place in a text that spoke against it: half-open indices of its code points."""
+
+    start: int
+    end: int
+    label: str
+    severity: NotRequired[int]
+    text: NotRequired[str]
+
+
+class Held(TypedDict):
+    """A message that waits for a moderator."""
+
+    message: str
+    conversation: str
+    kind: Literal["direct", "group"]
+    offset: int
+    author: str
+    name: str
+    text: str
+    reasons: list[str]
+    """The strongest first."""
+    scores: dict[str, float]
+    """Probabilities by head."""
+    severity: int
+    spans: list[Span]
+    time: int
+
+
+class Decision(TypedDict):
+    message: str
+    decision: Literal["release", "refuse"]
+    decided_at: int
 
 
 class History(TypedDict):

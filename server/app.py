@@ -54,6 +54,8 @@ from chiron.server.identity.revocations import Revocations
 from chiron.server.identity.service import Identity
 from chiron.server.identity.throttle import Throttle
 from chiron.server.identity.tokens import ACCESS_SECONDS, AccessTokens
+from chiron.server.moderation.api import ModerationApi
+from chiron.server.moderation.service import Moderation
 from chiron.server.platform.clock import SystemClock
 from chiron.server.platform.cursors import SealedCursors
 from chiron.server.platform.ids import UuidV7
@@ -166,6 +168,7 @@ class App:
             await part.start()
             self._started.append(part)
         api = ChatApi(self._chat, epoch)
+        moderation = Moderation(self._pool, self._clock, self._chat, identity, SealedCursors(self._config.keys.cursor))
         authorities: list[ChannelAuthority] = [ConversationChannels(self._chat), PersonalChannels(self._pool)]
         self._links = Links(
             self._hub,
@@ -196,8 +199,8 @@ class App:
             }
         )
         live = Health({"loop": self._lag.check})
-        routes = [*identity_api.routes(), *api.routes(), *self._transports.routes(), *health.routes(live, ready)]
-        routes += self._extension.routes
+        routes = [*identity_api.routes(), *api.routes(), *ModerationApi(moderation).routes()]
+        routes += [*self._transports.routes(), *health.routes(live, ready), *self._extension.routes]
         pages = Pages(connections=self._transports.connections)
         requests = Requests()
         self._gateway = Gateway(

@@ -68,6 +68,37 @@ class IdentitySettings(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown
     networks without mail; then registration tells whether an address is taken."""
 
 
+Mode = Annotated[Literal["enforce", "shadow", "off"], RELOADED]
+Actions = Annotated[tuple[str, ...], Trait(reload=True, check=checks.action)]
+
+
+class ModerationSettings(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
+    """What becomes of messages by their scores. `enforce` does what the verdict says; `shadow` writes the verdict down
+    and does nothing; `off` looks at nothing. Actions are `REASON=VERDICT`: how far a reason may lead at most. Reasons:
+    `abuse`, `hate`, `sexual`, `threat`, `spam` (as the model says), `term` (a listed one), `contact`, `payment`
+    (details of them), `disguise` (hidden letters). Verdicts: `allow`, `flag` (delivered and noted), `hold` (shown to
+    its author alone until a moderator decides), `block` (not sent). `chiron reload` reads the files again, too."""
+
+    direct: Mode = "enforce"
+    """In conversations of two people."""
+    direct_actions: Actions = ()
+    """In the place of `flag` for the five heads and `term`, and `allow` for the rest."""
+    group: Mode = "enforce"
+    """In conversations of any number of people."""
+    group_actions: Actions = ()
+    """In the place of `hold` for `abuse`, `hate`, `sexual` and `spam`, `block` for `threat` and `term`, and `allow` for
+    the rest."""
+    terms: Annotated[tuple[Path, ...], RELOADED] = ()
+    """Lists of terms of this community, beside those that are shipped: lines of a severity (1 mild to 3 worst), a tab
+    and the term."""
+    allow: Annotated[tuple[Path, ...], RELOADED] = ()
+    """Lists of phrases, one a line, inside which no term counts, beside those that are shipped."""
+    shipped_terms: Annotated[bool, RELOADED] = True
+    """Whether the terms that are shipped count."""
+    model: Annotated[Path | None, RELOADED] = None
+    """Another model than the one that is shipped, as `python -m training` makes it; None: that one."""
+
+
 class Settings(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
     """Everything that `chiron serve` can be told."""
 
@@ -103,10 +134,13 @@ class Settings(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=
     """`HOST:PORT` of Prometheus metrics, a loopback address; None: not served."""
     log_level: Annotated[Literal["debug", "info", "warning", "error"], RELOADED] = "info"
     """How much to log; each request is a line of `info`. `chiron serve` on a terminal takes `warning` by default."""
+    scoring: bool = True
+    """Whether messages are scored before they are delivered; `[moderation]` says what becomes of them by that."""
     tls: TlsSettings = TlsSettings()
     mail: MailSettings = MailSettings()
     limits: LimitSettings = LimitSettings()
     identity: IdentitySettings = IdentitySettings()
+    moderation: ModerationSettings = ModerationSettings()
 
 
 def conflicts(settings: Settings) -> Iterator[tuple[tuple[str, ...], str]]:

@@ -15,9 +15,10 @@ MAY = {
         *{"Attach", "Command", "Connect", "Detach", "Frame", "Hub", "Malformed", "Pong", "Publish", "Refresh"},
         *{"Sync", "Watermark"},
     },
+    "server/moderation": {"Explanation", "Score", "Scorer"},
 }
 """The edge uses TLS, QUIC and WebSocket, realtime the hub and the wire, the gateway tokens (and the command that looks
-into one, for the same verdict); nobody else anything."""
+into one, for the same verdict), moderation the scorer; nobody else anything."""
 
 
 def test_each_layer_uses_its_part_of_the_extension() -> None:

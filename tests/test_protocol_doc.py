@@ -11,12 +11,14 @@ import pytest
 
 from chiron.errors import CODES
 from chiron.protocols.wire import frames
-from chiron.server.chat import bodies, model
+from chiron.server.chat import bodies, decisions, model
 from chiron.server.chat.api import ChatApi
 from chiron.server.chat.service import Chat
 from chiron.server.identity.api import IdentityApi
 from chiron.server.identity.model import Me, Session
-from chiron.server.ports import Command, Route
+from chiron.server.moderation.api import ModerationApi
+from chiron.server.moderation.model import Decision, Held
+from chiron.server.ports import REASONS, VERDICTS, Command, Route
 from chiron.server.realtime.link import Close, LinkLimits
 
 PAGE = (Path(__file__).resolve().parents[1] / "docs" / "protocol.md").read_text()
@@ -134,7 +136,8 @@ def offered() -> tuple[list[Route], list[Command]]:
     """What the domains offer. Nothing of it is called, so nothing needs to be behind it."""
     unused = cast(Any, None)
     chat = ChatApi(cast(Chat, None), "e1")
-    return [*chat.routes(), *IdentityApi(unused, unused, unused, list).routes()], chat.commands()
+    rest = [*IdentityApi(unused, unused, unused, list).routes(), *ModerationApi(unused).routes()]
+    return [*chat.routes(), *rest], chat.commands()
 
 
 def plain(path: str) -> str:
@@ -147,7 +150,7 @@ def test_commands_and_routes_are_all_there() -> None:
     table = rows("Commands by name")
     assert [code(row[0]) for row in table] == [command.name for command in commands]
     listed = {code(row[3]) for row in table}
-    listed |= {code(row[0]) for row in rows("Accounts")}
+    listed |= {code(row[0]) for row in (*rows("Accounts"), *rows("Moderation"))}
     listed |= set(re.findall(r"`((?:GET|POST|PUT) …[^`?]*)", section("Commands by name")))
     assert listed == {f"{route.method} {plain(route.path)}" for route in routes}
 
@@ -159,6 +162,8 @@ def test_commands_and_routes_are_all_there() -> None:
         ("Commands by name", "Member", model.Member),
         ("Accounts", "Session", Session),
         ("Accounts", "Me", Me),
+        ("Moderation", "Held", Held),
+        ("Moderation", "Decision", Decision),
     ],
 )
 def test_results_have_their_members(title: str, name: str, kind: type[msgspec.Struct]) -> None:
@@ -186,6 +191,19 @@ def test_the_kinds_of_records_have_their_members() -> None:
         assert listed is not None, kind
         names = listed[1].split(", ")
         assert {name.removesuffix("?"): name.endswith("?") for name in names} == schema(body), kind
+
+
+def test_every_verdict_and_every_reason_is_named() -> None:
+    assert ["allow", *(code(row[0]) for row in rows("Verdicts"))] == list(VERDICTS)
+    listed = re.search(r"are among ((?:`\w+`,? ?)*)\)", prose("Verdicts"))
+    assert listed is not None
+    assert re.findall(r"`(\w+)`", listed[1]) == list(REASONS)
+    text = prose("Verdicts")
+    assert f"`{decisions.KIND}`" in text
+    kind = re.search(r"message\.decided` `\{([^}]*)\}`", prose("What the server sends on its own"))
+    assert kind is not None
+    members = {name.removesuffix("?"): name.endswith("?") for name in kind[1].split(", ")}
+    assert members == schema(bodies.Decided)
 
 
 def test_sizes_of_lists() -> None:

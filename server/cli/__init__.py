@@ -10,7 +10,7 @@ import typer
 
 from chiron import __version__
 from chiron.errors import SetupError
-from chiron.server.cli import config, database, doctor, fetch, people, running, serve, token
+from chiron.server.cli import config, database, doctor, fetch, moderation, people, running, serve, token
 from chiron.server.cli.options import console
 
 EXIT = {
@@ -42,6 +42,7 @@ for command in (
 ):
     app.command()(command)
 app.add_typer(token.app)
+app.add_typer(moderation.app)
 
 
 def _version(wanted: bool) -> None:

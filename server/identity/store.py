@@ -175,6 +175,14 @@ async def person_of(tx: Tx, email: str) -> UUID | None:
     return person
 
 
+async def addresses(tx: Tx, people: Sequence[UUID]) -> dict[UUID, str]:
+    """Verified ones, by person."""
+    rows = await tx.fetch(
+        "SELECT person, email FROM person_private WHERE person = ANY($1) AND verified_at IS NOT NULL", list(people)
+    )
+    return {row["person"]: row["email"] for row in rows}
+
+
 async def unverified(tx: Tx, before: UUID, limit: int) -> list[UUID]:
     """People whose ids were made before `before` and who have not verified their address, the oldest first."""
     rows = await tx.fetch(

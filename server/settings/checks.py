@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import SplitResult, parse_qsl, urlencode, urlsplit
 
 from chiron.server.platform.addresses import is_local
+from chiron.server.ports import REASONS, VERDICTS
 
 _HOST = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)(\.(?!-)[A-Za-z0-9_-]{1,63}(?<!-))*\.?")
 _HIDDEN = "***"
@@ -42,6 +43,20 @@ def parse_address(text: str) -> tuple[str, int]:
     if not colon or not well_formed or int(port) > 65535:
         raise ValueError(f"{text!r} is not an address; write HOST:PORT, such as 127.0.0.1:8080")
     return bare or "127.0.0.1", int(port)
+
+
+def parse_action(text: str) -> tuple[str, str]:
+    """(reason, verdict) of `REASON=VERDICT`. Raises ValueError."""
+    reason, _, verdict = text.partition("=")
+    if reason not in REASONS or verdict not in VERDICTS:
+        raise ValueError(
+            f"{text!r} is not REASON=VERDICT; reasons are {', '.join(REASONS)}; verdicts are {', '.join(VERDICTS)}"
+        )
+    return reason, verdict
+
+
+def action(text: str) -> None:
+    parse_action(text)
 
 
 def address(text: str) -> None:

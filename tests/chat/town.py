@@ -107,7 +107,7 @@ class Words:
         await tx.executemany(
             """INSERT INTO finding (message, conversation, kind, "offset", sender, verdict, done, reasons, scores,
                                     severity, detail, model, created_at)
-               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, '{}', 0, '{}', '', $9)""",
+               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, '{0.9, 0, 0, 0, 0}', 0, '{}', '', $9)""",
             [
                 (
                     *(found.message, found.conversation, found.kind, found.offset, found.sender),

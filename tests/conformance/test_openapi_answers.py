@@ -7,7 +7,9 @@ import json
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
+from community import Community
 from database import MigratedDatabase
 from document import Document, Operation
 from resident import PASSWORD, Residence, Resident, residence
@@ -20,8 +22,9 @@ _client_ids = (f"{number:026d}" for number in itertools.count(1))
 class Asked:
     """One operation, called with valid input as its case sees fit."""
 
-    def __init__(self, home: Residence, document: Document, operation: Operation) -> None:
+    def __init__(self, home: Residence, community: Community, document: Document, operation: Operation) -> None:
         self.home = home
+        self.community = community
         self._document = document
         self._operation = operation
         self.seen: set[int] = set()
@@ -56,6 +59,14 @@ class Asked:
 
     async def direct(self, one: Resident, other: Resident) -> str:
         return await self._made(one, "/v1/conversations", {"kind": "direct", "people": [{"person": other.id}]})
+
+    async def appoint(self, who: Resident) -> None:
+        """Make somebody a moderator."""
+        await self.community.appoint(UUID(who.id))
+
+    async def hold(self, conversation: str, who: Resident) -> str:
+        """A message of theirs that waits for a decision."""
+        return str(await self.community.hold(UUID(conversation), UUID(who.id)))
 
     async def _made(self, who: Resident, path: str, body: Any) -> str:
         answer = await self.home.http.post(path, json=body, headers=who.bearer)
@@ -306,6 +317,38 @@ async def _(ask: Asked) -> None:
     await ask(410, body={"token": token, "password": PASSWORD})
 
 
+# --- moderation -------------------------------------------------------------------------------------------------------
+
+
+@case("get_moderation_held")
+async def _(ask: Asked) -> None:
+    mia, ada = await ask.home.move_in("Mia"), await ask.home.move_in("Ada")
+    place = await ask.group(ada)
+    await ask(403, mia)
+    await ask.appoint(mia)
+    for _ in range(2):
+        await ask.hold(place, ada)
+    first = await ask(200, mia, query={"limit": 1})
+    second = await ask(200, mia, query={"limit": 1, "cursor": first["next"]})
+    assert [item["text"] for item in (*first["items"], *second["items"])] == ["A heron.", "A heron."]
+    await ask(422, mia, query={"cursor": "of my own making"})
+
+
+@case("post_moderation_decisions")
+async def _(ask: Asked) -> None:
+    mia, ada = await ask.home.move_in("Mia"), await ask.home.move_in("Ada")
+    place = await ask.group(ada, mia)
+    decision = {"message": await ask.hold(place, ada), "decision": "release"}
+    await ask(403, mia, body=decision)
+    await ask.appoint(mia)
+    made = await ask(200, mia, body=decision)
+    assert await ask(200, mia, body=decision) == made
+    await ask(409, mia, body={**decision, "decision": "refuse"})
+    await ask(403, mia, body={**decision, "message": await ask.hold(place, mia)})
+    await ask(404, mia, body={**decision, "message": place})
+    await ask(422, mia, body={**decision, "decision": "ponder"})
+
+
 async def login_of(ask: Asked, who: Resident) -> str:
     logins = (await ask.home.http.get("/v1/logins", headers=who.bearer)).json()["items"]
     return str(next(item["login"] for item in logins if item["current"]))
@@ -349,9 +392,10 @@ async def test_every_operation_answers_as_the_document_says(database: MigratedDa
     failures: list[Exception] = []
     async with residence(database.dsn, tmp_path) as home:
         document = await read_document(home)
+        community = await Community.found(database)
         assert set(document.operations) == set(CASES), "each operation has a case here, and each case its operation"
         for name, operation in document.operations.items():
-            ask = Asked(home, document, operation)
+            ask = Asked(home, community, document, operation)
             try:
                 await CASES[name](ask)
                 missing = document.successes(operation) - ask.seen
@@ -367,6 +411,7 @@ async def test_every_operation_refuses_as_the_document_says(database: MigratedDa
     async with residence(database.dsn, tmp_path) as home:
         document = await read_document(home)
         ada = await home.move_in("Ada")
+        await (await Community.found(database)).appoint(UUID(ada.id))
         group = {"kind": "group", "title": "Reeds", "people": []}
         place = (await home.http.post("/v1/conversations", json=group, headers=ada.bearer)).json()["id"]
         login = (await home.http.get("/v1/logins", headers=ada.bearer)).json()["items"][0]["login"]

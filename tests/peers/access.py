@@ -167,6 +167,19 @@ GET /v1/realtime | anyone | upgrade_required | upgrade_required
 """,
 )
 
+MODERATOR, AUTHOR = "moderator", "moderator, own message"
+
+MODERATION = Table(
+    "Moderation, over HTTP",
+    "Whoever is no moderator gets the same answer whatever is asked, and whether or not there is such a message.",
+    HTTP,
+    (ANONYMOUS, SIGNED_IN, MODERATOR, AUTHOR),
+    """
+GET /v1/moderation/held | moderator | unauthenticated | forbidden* | 200* | 200*
+POST /v1/moderation/decisions | moderator | unauthenticated | forbidden* | 200* | forbidden*
+""",
+)
+
 MAIL_PAGE = Table(
     "Kept mail, over HTTP",
     "There only where `mail.page` says so, and only for who asks on this machine itself: from a loopback address, by\n"
@@ -232,6 +245,7 @@ TABLES = (
     ACCOUNTS,
     LOGINS,
     IN_CONVERSATIONS,
+    MODERATION,
     MAIL_PAGE,
     COMMANDS,
     COMMANDS_IN_CONVERSATIONS,
@@ -254,7 +268,8 @@ what does not exist, over HTTP before body and query are looked at.
 
 Columns: **anonymous**, without a token (on a link: without `connect`); **stranger**, signed in, and never a member;
 **left** and **removed**, once a member of the group; **member** and **owner** of the group; **one of two**, of a direct
-conversation. Nobody is more than that: there is no administrator over HTTP, and metrics are on a listener of their own,
+conversation; **moderator**, whom the operator made one: they read held messages, and nothing else of where they are
+no members. Nobody is more than that: there is no administrator over HTTP, and metrics are on a listener of their own,
 on a loopback address, by a loopback name.
 
 A login that has ended is over at once where it was ended, and within two seconds in every other process of the server:

@@ -9,7 +9,7 @@ from uuid import UUID
 
 import access
 import httpx
-from access import ANONYMOUS, ANOTHERS, NOBODYS, OWN, ROLES, SIGNED_IN, Row
+from access import ANONYMOUS, ANOTHERS, AUTHOR, MODERATOR, NOBODYS, OWN, ROLES, SIGNED_IN, Row
 from community import IDS, Community, Conversing, Somebody, client_id
 from resident import PASSWORD
 
@@ -31,6 +31,9 @@ NEEDS_SOMEBODY = [
 # --- what is asked ----------------------------------------------------------------------------------------------------
 
 
+NOTHING = UUID(int=0)
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
     """What an operation is about."""
@@ -40,6 +43,8 @@ class Place:
     """A member whom nobody would miss."""
     outsider: UUID
     login: UUID
+    message: UUID = NOTHING
+    """That is held."""
     text: str = "A heron."
 
 
@@ -56,6 +61,7 @@ BODIES: dict[str, Callable[[Place], Any]] = {
         "title": "Reeds",
         "people": [{"person": str(place.outsider)}],
     },
+    "POST /v1/moderation/decisions": lambda place: {"message": str(place.message), "decision": "release"},
 }
 """Of what needs somebody; what is not here has none."""
 
@@ -199,7 +205,7 @@ class Cast:
 
     def nowhere(self) -> Place:
         """Where nothing is."""
-        return Place(IDS.new(), self.spare.id, self.outsider.id, IDS.new())
+        return Place(IDS.new(), self.spare.id, self.outsider.id, IDS.new(), IDS.new())
 
     async def places(self, role: str, verified: bool) -> list[Place]:
         """Conversations in which somebody has this role, which nobody has seen yet."""
@@ -250,6 +256,21 @@ class Cast:
                 login = {OWN: who.logins[1].id, NOBODYS: IDS.new()}.get(column, another.logins[0].id)
                 place = replace(self.nowhere(), login=login)
                 cells.append(Cell(row, column, None if column == ANONYMOUS else who, place, row.expected(column)))
+        return cells
+
+    async def of_moderation(self, row: Row) -> list[Cell]:
+        """Each about a held message of its own."""
+        cells = []
+        for column in (ANONYMOUS, SIGNED_IN, MODERATOR, AUTHOR):
+            for verified in (True, False):
+                who = await self.community.person(verified=verified)
+                if column in (MODERATOR, AUTHOR):
+                    await self.community.appoint(who.id)
+                author = who.id if column == AUTHOR else self.boss.id
+                message = await self.community.hold(await self.community.group(self.boss.id, [who.id]), author)
+                place = replace(self.nowhere(), message=message)
+                expected = row.expected(column, verified=verified)
+                cells.append(Cell(row, column, None if column == ANONYMOUS else who, place, expected))
         return cells
 
 

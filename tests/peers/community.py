@@ -19,6 +19,7 @@ from typing import Any, Self
 from uuid import UUID
 
 import httpx
+import msgspec
 from database import MigratedDatabase
 from resident import PASSWORD, UNLIMITED
 from serving import until
@@ -36,10 +37,12 @@ from chiron.server.identity import store as identity
 from chiron.server.identity import tokens
 from chiron.server.identity.passwords import Passwords
 from chiron.server.identity.proofs import LIFETIME, Proofs, Purpose
+from chiron.server.moderation import store as moderation
+from chiron.server.moderation.model import Detail
 from chiron.server.platform.clock import SystemClock
 from chiron.server.platform.ids import UuidV7
 from chiron.server.platform.keys import KeyRing, Keys, generate
-from chiron.server.ports import Tx
+from chiron.server.ports import Judgement, Judgements, Tx
 
 CLOCK = SystemClock()
 IDS = UuidV7(CLOCK)
@@ -179,6 +182,39 @@ class Community:
             await _do(tx, membership.CreateDirect(conversation, one, IDS, now, other))
             await store.write(tx, [_text(conversation, other)])
             return conversation
+
+        return await self.database.pool.run(work)
+
+    # --- moderation ---------------------------------------------------------------------------------------------------
+
+    async def appoint(self, person: UUID) -> None:
+        """Make somebody a moderator."""
+        await self.database.pool.run(lambda tx: moderation.grant(tx, person, CLOCK.now()))
+
+    async def hold(self, conversation: UUID, sender: UUID) -> UUID:
+        """A message of somebody that waits for a decision."""
+        held = Judgement("hold", "hold", ("abuse",))
+        entry = msgspec.structs.replace(_text(conversation, sender), judgements=Judgements(held, held))
+
+        async def work(tx: Tx) -> UUID:
+            [written] = await store.write(tx, [entry])
+            assert written.record is not None
+            kept = moderation.Kept(
+                message=entry.id,
+                conversation=conversation,
+                kind=written.kind,
+                offset=written.record.offset,
+                sender=sender,
+                verdict="hold",
+                done="hold",
+                reasons=["abuse"],
+                scores=[0.9, 0.0, 0.0, 0.0, 0.0],
+                severity=0,
+                detail=Detail(),
+                created_at=entry.time,
+            )
+            await moderation.insert(tx, [kept])
+            return entry.id
 
         return await self.database.pool.run(work)
 

@@ -8,7 +8,7 @@ import { errorText, type Refusal } from "./errors";
 import type { Delivery, Me } from "./protocol";
 import { conversationHash, parseRoute, type Route } from "./route";
 import type { Session } from "./session";
-import { textOf, type Thread } from "./store";
+import { saidIn, type Thread } from "./store";
 import { nameOf, titleOf, unreadTotal } from "./timeline";
 import { AccountView } from "./views/account";
 import { AuthView } from "./views/auth";
@@ -127,7 +127,7 @@ export class App implements ChatListener {
     if (!this.chat) return;
     const name = nameOf(this.chat.state, record.author);
     const shown = this.route.page === "conversation" && this.route.id === conversation;
-    const text = textOf(record.body).slice(0, ANNOUNCED_CHARACTERS).toWellFormed();
+    const text = (saidIn(record) ?? "").slice(0, ANNOUNCED_CHARACTERS).toWellFormed();
     this.announcement = shown ? `${name}: ${text}` : `New message from ${name}`;
     this.schedule();
   }
@@ -299,6 +299,12 @@ export class App implements ChatListener {
       },
       write: (id, draft) => {
         this.drafts.set(id, draft);
+        this.schedule();
+      },
+      edit: (id, clientId, text) => {
+        const draft = (this.drafts.get(id) ?? "").trim();
+        this.drafts.set(id, draft === "" ? text : `${draft}\n${text}`);
+        this.chat?.discard(clientId);
         this.schedule();
       },
       showMembers: () => this.showMembers(),

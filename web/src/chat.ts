@@ -24,7 +24,7 @@ import {
   type Member,
   type Welcome,
 } from "./protocol";
-import { initialState, logEnd, reduce, type Action, type State } from "./store";
+import { initialState, logEnd, reduce, saidIn, type Action, type State } from "./store";
 import { WatermarkReporter } from "./watermarks";
 
 export type Who = { readonly email: string } | { readonly person: string };
@@ -315,14 +315,14 @@ export class Chat implements LinkListener, OutboxListener {
   private records(id: string, records: readonly Delivery[]): void {
     this.dispatch({ type: "records", id, records });
     this.watermarks.raise(id, { received: records.at(-1)?.offset ?? 0 });
-    if (records.some((record) => record.kind !== "text")) {
+    if (records.some((record) => record.kind !== "text" && record.kind !== "message.decided")) {
       // Who came or went may have changed roles, too.
       void this.refetch(id);
       if (id === this.active) this.reloadMembers(id);
     }
     for (const record of records) {
       if (record.author !== this.me.person) {
-        if (record.kind === "text") this.listener.arrived(id, record);
+        if (saidIn(record) !== null) this.listener.arrived(id, record);
       } else if (record.client_id !== undefined) {
         void this.outbox.seen(record.client_id);
       }

@@ -184,7 +184,14 @@ export function decode(message: string): ServerFrame | null {
 
 // --- what `ok` carries, and REST answers ----------------------------------------------------------------------------
 
-const last = shape({ offset: integer, author: text, kind: text, time: integer, text: optional(text) });
+const last = shape({
+  offset: integer,
+  author: text,
+  kind: text,
+  time: integer,
+  text: optional(text),
+  verdict: optional(text),
+});
 
 const conversation = shape({
   id: text,

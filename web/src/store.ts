@@ -270,9 +270,24 @@ export function textOf(body: JsonObject): string {
   return typeof body["text"] === "string" ? body["text"] : "";
 }
 
+/**
+ * What somebody said by a record, also by its release later on. Null for what only happened, and for what is withheld:
+ * a message that waits for a moderator, or was refused, has its text for its author alone.
+ */
+export function saidIn(record: Delivery): string | null {
+  const { kind, body } = record;
+  if (kind === "message.decided") return isObject(body["body"]) ? textOf(body["body"]) : null;
+  return kind === "text" && typeof body["text"] === "string" ? body["text"] : null;
+}
+
+function isObject(value: unknown): value is JsonObject {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
 function lastOf(record: Delivery): LastMessage {
-  const { offset, author, kind, time, body } = record;
-  return { offset, author, kind, time, text: textOf(body) };
+  const { offset, author, kind, time, verdict } = record;
+  const text = saidIn(record) ?? "";
+  return { offset, author, kind, time, text, ...(verdict === "hold" ? { verdict } : {}) };
 }
 
 function peopleIn(record: Delivery): { person: string; name: string }[] {

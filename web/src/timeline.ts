@@ -1,7 +1,7 @@
 /** A conversation as it is read from top to bottom: days, runs of one author, events, and where unread begins. */
 
 import type { Delivery } from "./protocol";
-import { textOf, type Mark, type Outgoing, type State, type Thread } from "./store";
+import { saidIn, type Mark, type Outgoing, type State, type Thread } from "./store";
 
 export type DeliveryState = "sending" | "sent" | "received" | "read" | "failed" | "incoming";
 
@@ -22,6 +22,8 @@ export interface MessageRow {
   readonly readers: number;
   readonly others: number;
   readonly failed: Outgoing["failed"];
+  /** Of one's own: whether others wait for a moderator to read it, or never will. */
+  readonly review: "held" | "refused" | null;
 }
 
 export type Row =
@@ -38,17 +40,24 @@ export function timeline(state: State, thread: Thread, unreadAfter: number | nul
   const rows: Row[] = [];
   const me = state.me.person;
   const marks = othersIn(thread, me).map((person) => thread.marks.get(person) ?? { received: 0, read: 0 });
+  const records = thread.log?.records ?? [];
+  const decisions = decisionsIn(records);
   let day = "";
   let drawn = unreadAfter === null;
 
-  for (const record of thread.log?.records ?? []) {
+  for (const record of records) {
+    const own = record.author === me;
+    const decision = record.kind === "text" ? decisions.get(record.offset) : undefined;
+    const said = saidIn(record);
+    // To others, what was released is shown where it became new, and what was refused where it would have been.
+    if (!own && (decision === "allow" || (record.kind === "message.decided" && said === null))) continue;
     day = withDay(rows, day, record.time);
-    if (!drawn && record.offset > (unreadAfter ?? 0) && record.author !== me && record.kind === "text") {
+    if (!drawn && record.offset > (unreadAfter ?? 0) && !own && said !== null) {
       rows.push({ row: "unread", key: "unread" });
       drawn = true;
     }
-    if (record.kind === "text") rows.push(messageRow(record, me, marks));
-    else rows.push({ row: "notice", key: `o${record.offset}`, offset: record.offset, text: noticeText(record, state) });
+    if (said !== null && (record.kind === "text" || !own)) rows.push(messageRow(record, said, decision, me, marks));
+    else rows.push(noticeRow(record, decision, state));
   }
   for (const message of thread.outgoing) {
     day = withDay(rows, day, message.created);
@@ -57,7 +66,30 @@ export function timeline(state: State, thread: Thread, unreadAfter: number | nul
   return inRuns(rows);
 }
 
-function messageRow(record: Delivery, me: string, marks: readonly Mark[]): MessageRow {
+/** Verdicts on held messages, by the offset of the message. */
+function decisionsIn(records: readonly Delivery[]): ReadonlyMap<number, string> {
+  const found = new Map<number, string>();
+  for (const { kind, body } of records) {
+    const { offset, verdict } = body;
+    if (kind === "message.decided" && typeof offset === "number" && typeof verdict === "string") {
+      found.set(offset, verdict);
+    }
+  }
+  return found;
+}
+
+function reviewOf(record: Delivery, decision: string | undefined): MessageRow["review"] {
+  const verdict = decision ?? record.verdict;
+  return verdict === "hold" ? "held" : verdict === "block" ? "refused" : null;
+}
+
+function messageRow(
+  record: Delivery,
+  said: string,
+  decision: string | undefined,
+  me: string,
+  marks: readonly Mark[],
+): MessageRow {
   const own = record.author === me;
   const readers = own ? marks.filter((mark) => mark.read >= record.offset).length : 0;
   const receivers = own ? marks.filter((mark) => mark.received >= record.offset).length : 0;
@@ -72,12 +104,13 @@ function messageRow(record: Delivery, me: string, marks: readonly Mark[]): Messa
     own,
     first: true,
     last: true,
-    text: textOf(record.body),
+    text: said,
     time: record.time,
     state: !own ? "incoming" : everyone(readers) ? "read" : everyone(receivers) ? "received" : "sent",
     readers,
     others: marks.length,
     failed: null,
+    review: own ? reviewOf(record, decision) : null,
   };
 }
 
@@ -97,6 +130,7 @@ function outgoingRow(message: Outgoing, me: string, others: number): MessageRow 
     readers: 0,
     others,
     failed: message.failed,
+    review: null,
   };
 }
 
@@ -126,10 +160,19 @@ function inRuns(rows: readonly Row[]): readonly Row[] {
   );
 }
 
+function noticeRow(record: Delivery, decision: string | undefined, state: State): Row {
+  const text = noticeText(decision === undefined ? record : { ...record, verdict: decision }, state);
+  return { row: "notice", key: `o${record.offset}`, offset: record.offset, text };
+}
+
 function noticeText(record: Delivery, state: State): string {
   const name = (id: unknown): string => nameOf(state, typeof id === "string" ? id : "");
   const { person, by, name: told } = record.body;
   switch (record.kind) {
+    case "text":
+      return record.verdict === "block" ? "A message was withheld" : "A message is being reviewed";
+    case "message.decided":
+      return record.body["verdict"] === "allow" ? "Your message was released" : "Your message was withheld";
     case "member.added": {
       const who = typeof told === "string" && person !== state.me.person ? told : name(person);
       return person === by ? `${who} joined` : `${name(by)} added ${midSentence(who)}`;

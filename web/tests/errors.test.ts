@@ -36,6 +36,13 @@ test("parameters are part of the sentence", () => {
   expect(errorText(new Refusal("too_large", { limit: 16_384 }))).toContain("16384");
 });
 
+test("why a message was not sent is said in words", () => {
+  const said = (reasons: unknown): string => errorText(new Refusal("blocked", { reasons }));
+  expect(said(["threat", "abuse", "spam"])).toContain("a threat or an insult.");
+  expect(said(["brand_new"])).toContain("something that is not allowed here");
+  expect(said("threat")).toContain("something that is not allowed here");
+});
+
 test("a code of a newer server is named, and a lost link is explained", () => {
   expect(errorText(new Refusal("brand_new"))).toContain("brand_new");
   expect(errorText(new LinkLost())).toContain("connection");

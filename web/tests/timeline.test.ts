@@ -138,3 +138,63 @@ test("the list has the newest activity first, and what is being sent counts", ()
   const sending = reduce(state, { type: "outgoing", id: "a", message });
   expect(listOrder(sending).map(titleOf)).toEqual(["a", "b"]);
 });
+
+// --- verdicts -------------------------------------------------------------------------------------------------------
+
+const held = (offset: number, more: Partial<Delivery> = {}): Delivery =>
+  record(offset, { body: {}, verdict: "hold", time: NOON, ...more });
+const decided = (offset: number, of: number, text: string | null, more: Partial<Delivery> = {}): Delivery =>
+  record(offset, {
+    kind: "message.decided",
+    time: NOON,
+    body: {
+      message: "m",
+      offset: of,
+      verdict: text === null ? "block" : "allow",
+      ...(text === null ? {} : { body: { text } }),
+    },
+    ...more,
+  });
+
+const texts = (state: State): string[] => rows(state).flatMap((row) => ("text" in row ? [`${row.row}: ${row.text}`] : []));
+
+test("a message of somebody else that is held is a place and no words, and nothing new", () => {
+  const state = shown([held(1)]);
+  expect(texts(state)).toEqual(["notice: A message is being reviewed"]);
+  expect(kinds(state, 0)).toEqual(["day", "notice"]);
+});
+
+test("what is released is shown once, where it became new", () => {
+  const state = shown([held(1), record(2, { time: NOON }), decided(3, 1, "at last")]);
+  expect(texts(state)).toEqual([`message: ${messages(state)[0]?.text}`, "message: at last"]);
+  expect(kinds(state, 2)).toEqual(["day", "message", "unread", "message"]);
+});
+
+test("a log that was read after the release shows it once, too", () => {
+  const state = shown([record(1, { time: NOON, body: { text: "at last" } }), decided(2, 1, "at last")]);
+  expect(texts(state)).toEqual(["message: at last"]);
+});
+
+test("what is refused says so in its place", () => {
+  expect(texts(shown([held(1), decided(2, 1, null)]))).toEqual(["notice: A message was withheld"]);
+  expect(texts(shown([held(1, { verdict: "block" }), decided(2, 1, null)]))).toEqual([
+    "notice: A message was withheld",
+  ]);
+});
+
+test("one's own held message is whole, and says what becomes of it", () => {
+  const own = held(1, { author: "me", body: { text: "mine" } });
+  const release = decided(2, 1, "mine", { author: "me" });
+  const refusal = decided(2, 1, null, { author: "me" });
+  const reviews = (records: readonly Delivery[]) => messages(shown(records)).map(({ text, review }) => [text, review]);
+  expect(reviews([own])).toEqual([["mine", "held"]]);
+  expect(reviews([own, release])).toEqual([["mine", null]]);
+  expect(reviews([own, refusal])).toEqual([["mine", "refused"]]);
+  expect(texts(shown([own, release]))).toEqual(["message: mine", "notice: Your message was released"]);
+});
+
+test("a flag is nobody's to see", () => {
+  const state = shown([record(1, { time: NOON, verdict: "flag" }), record(2, { time: NOON, author: "me", verdict: "flag" })]);
+  expect(messages(state).map(({ review }) => review)).toEqual([null, null]);
+  expect(kinds(state)).toEqual(["day", "message", "message"]);
+});

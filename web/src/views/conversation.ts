@@ -7,17 +7,19 @@ import { createRef, ref } from "lit-html/directives/ref.js";
 import { repeat } from "lit-html/directives/repeat.js";
 
 import { errorText } from "../errors";
-import { logEnd, type Log, type State, type Thread } from "../store";
+import { logEnd, saidIn, type Log, type State, type Thread } from "../store";
 import { timeline, titleOf, type Row } from "../timeline";
 import { avatar } from "./avatar";
 import { composer } from "./composer";
 import { icons } from "./icons";
 import { rowTemplate, type RowActions, type RowContext } from "./message";
 
-export interface ConversationActions extends Omit<RowActions, "expand"> {
+export interface ConversationActions extends Omit<RowActions, "expand" | "edit"> {
   loadOlder(id: string): void;
   send(id: string, text: string): void;
   write(id: string, draft: string): void;
+  /** Put a message that was not sent back into the box. */
+  edit(id: string, clientId: string, text: string): void;
   showMembers(): void;
   /** The newest records are before the person's eyes. */
   seen(id: string): void;
@@ -177,9 +179,9 @@ export class ConversationView {
   private inputs(row: Row, { state }: RowContext, today: string): unknown[] {
     if (row.row === "day") return [row.time, today];
     if (row.row !== "message") return [row.row === "notice" ? row.text : row.key];
-    const { state: delivery, first, last, offset, readers, failed, time, text } = row;
+    const { state: delivery, first, last, offset, readers, failed, review, time, text } = row;
     const name = state.names.get(row.author);
-    return [delivery, first, last, offset, readers, failed, time, text, name, this.expanded.has(row.key)];
+    return [delivery, first, last, offset, readers, failed, review, time, text, name, this.expanded.has(row.key)];
   }
 
   private context({ state, thread, now }: ConversationProps): RowContext {
@@ -187,13 +189,18 @@ export class ConversationView {
       this.expanded.add(key);
       this.actions.rerender();
     };
+    const { id } = thread.info;
     const { retry, discard } = this.actions;
+    const edit = (clientId: string, text: string): void => {
+      this.actions.edit(id, clientId, text);
+      this.scroller.value?.parentElement?.querySelector<HTMLElement>("textarea")?.focus();
+    };
     return {
       state,
       now,
       group: thread.info.kind === "group",
       expanded: this.expanded,
-      actions: { retry, discard, expand },
+      actions: { retry, discard, edit, expand },
     };
   }
 
@@ -249,7 +256,7 @@ export class ConversationView {
 
   private jump(log: Log | null): TemplateResult {
     if (this.atEnd) return html`<div class="jump"></div>`;
-    const news = log?.records.filter((record) => record.offset > this.leftAt && record.kind === "text").length ?? 0;
+    const news = log?.records.filter((record) => record.offset > this.leftAt && saidIn(record) !== null).length ?? 0;
     return html`
       <div class="jump">
         <button type="button" aria-label="Jump to the newest messages" @click=${this.toEnd}>

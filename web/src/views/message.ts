@@ -12,6 +12,8 @@ import { dayName, exactTime, timeOfDay } from "./times";
 export interface RowActions {
   retry(clientId: string): void;
   discard(clientId: string): void;
+  /** Put what was not sent back into the box. */
+  edit(clientId: string, text: string): void;
   expand(key: string): void;
 }
 
@@ -33,6 +35,11 @@ const STATES: Readonly<Record<Exclude<DeliveryState, "incoming">, string>> = {
   received: "Received",
   read: "Read",
   failed: "Not sent",
+};
+
+const REVIEWS: Readonly<Record<NonNullable<MessageRow["review"]>, string>> = {
+  held: "Waiting for review. Only you can see it until then.",
+  refused: "Withheld. Only you can see it.",
 };
 
 export function rowTemplate(row: Row, context: RowContext): TemplateResult {
@@ -83,6 +90,7 @@ function message(row: MessageRow, context: RowContext): TemplateResult {
           </span>
         </p>
       </div>
+      ${row.review ? html`<p class="review">${REVIEWS[row.review]}</p>` : nothing}
       ${row.failed ? failure(row, row.failed, context.actions) : nothing}
     </article>
   `;
@@ -100,7 +108,11 @@ function failure(row: MessageRow, failed: NonNullable<MessageRow["failed"]>, act
   return html`
     <div class="failure">
       <p>Not sent. ${errorText(new Refusal(failed.code, failed.params))}</p>
-      <button class="link" type="button" @click=${() => actions.retry(clientId)}>Retry</button>
+      ${
+        failed.code === "blocked"
+          ? html`<button class="link" type="button" @click=${() => actions.edit(clientId, row.text)}>Edit</button>`
+          : html`<button class="link" type="button" @click=${() => actions.retry(clientId)}>Retry</button>`
+      }
       <button class="link danger" type="button" @click=${() => actions.discard(clientId)}>Discard</button>
     </div>
   `;

@@ -130,10 +130,13 @@ function preview(thread: Thread, { state, drafts }: SidebarProps, current: boole
   if (sending) return labelled(sending.failed ? "Not sent" : "You", sending.text);
   const { last, kind } = thread.info;
   if (!last) return kind === "group" ? `${thread.info.members} members` : "Say hello";
-  if (last.kind !== "text") return html`<em>Members changed</em>`;
   const own = last.author === state.me.person;
+  const text = last.text ?? "";
+  if (last.verdict === "hold" && !own) return html`<em>A message is being reviewed</em>`;
+  if (last.kind === "message.decided" && text === "") return html`<em>A message was withheld</em>`;
+  if (last.kind !== "text" && last.kind !== "message.decided") return html`<em>Members changed</em>`;
   const author = own || kind === "group" ? nameIn(state, last.author) : null;
-  return labelled(author, last.text ?? "");
+  return labelled(author, text);
 }
 
 function labelled(label: string | null, text: string): TemplateResult {
