@@ -155,6 +155,8 @@ class Record(TypedDict):
     author: str
     kind: str
     body: dict[str, Any]
+    verdict: NotRequired[str]
+    """Where it is not allow: flag, hold or block."""
 
 
 class Delivery(Record):
@@ -164,7 +166,6 @@ class Delivery(Record):
     ordinal: int
     ref: NotRequired[str]
     client_id: NotRequired[str]
-    verdict: NotRequired[str]
 
 
 class Span(TypedDict):

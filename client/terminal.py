@@ -46,6 +46,21 @@ HELP = """\
 /quit            end (Ctrl-D too)
 Anything else is sent. A line that should begin with / is written with two."""
 
+REVIEWS = {"hold": "  (waiting for review)", "block": "  (withheld)"}
+"""Behind one's own messages that nobody else can read, by verdict."""
+REASONS = {
+    "abuse": "an insult",
+    "hate": "hatred of a group of people",
+    "sexual": "sexual content",
+    "threat": "a threat",
+    "spam": "advertising",
+    "term": "a word that is not used here",
+    "contact": "contact details",
+    "payment": "payment details",
+    "disguise": "a disguised word",
+}
+"""What a message was taken for that was not sent."""
+
 Print = Callable[[str], None]
 
 
@@ -154,7 +169,7 @@ class Terminal:
         if future.cancelled():
             return
         if (error := future.exception()) is not None:
-            self._fail(f"! not sent: {_preview(text)}: {error}")
+            self._fail(f"! not sent: {_preview(text)}: {_why(error)}")
 
     async def _help(self, _rest: str) -> None:
         self._show(HELP)
@@ -288,8 +303,18 @@ class Terminal:
         time = datetime.fromtimestamp(item["time"] / 1000).strftime("%H:%M")
         body, author = item["body"], self._name(item["author"])
         match item["kind"]:
+            case "text" if "text" in body:
+                review = REVIEWS.get(item.get("verdict", ""), "") if self._is_own(item) else ""
+                self._show(f"{time} {author}: {printable(body['text'], INDENT)}{review}")
             case "text":
-                self._show(f"{time} {author}: {printable(body['text'], INDENT)}")
+                what = "was withheld" if item.get("verdict") == "block" else "is being reviewed"
+                self._show(f"{time} — a message of {author} {what}")
+            case "message.decided" if self._is_own(item):
+                self._show(f"{time} — your message was {'released' if body['verdict'] == 'allow' else 'withheld'}")
+            case "message.decided" if body["verdict"] == "allow":
+                self._show(f"{time} {author}: {printable(body['body']['text'], INDENT)}")
+            case "message.decided":
+                self._show(f"{time} — a message of {author} was withheld")
             case "member.added":
                 self._names[body["person"]] = body["name"]
                 self._show(f"{time} — {one_line(body['name'])} was added by {self._name(body['by'])}")
@@ -297,6 +322,9 @@ class Terminal:
                 self._show(f"{time} — {self._name(body['person'])} was removed by {self._name(body['by'])}")
             case "member.left":
                 self._show(f"{time} — {self._name(body['person'])} left")
+
+    def _is_own(self, item: Record) -> bool:
+        return item["author"] == self._api.person["person"]
 
     # Other conversations.
 
@@ -314,7 +342,10 @@ class Terminal:
         id, last = head["conversation"], head["last"]
         if self._open is not None and self._open["id"] == id:
             return
-        if not last or last["kind"] != "text" or last["time"] < since or last["offset"] <= self._heads.get(id, 0):
+        if not last or last["time"] < since or last["offset"] <= self._heads.get(id, 0):
+            return
+        # What is held or withheld has no words for others.
+        if last["kind"] not in ("text", "message.decided") or not last["text"]:
             return
         self._heads[id] = last["offset"]
         if last["author"] == self._api.person["person"]:
@@ -478,10 +509,21 @@ def _title(conversation: Conversation | None) -> str:
     return one_line(peer["name"] if peer else conversation["title"])
 
 
+def _why(error: BaseException) -> str:
+    """As people say it."""
+    if not isinstance(error, ServerRefused) or error.code != "blocked":
+        return str(error)
+    found = [REASONS[reason] for reason in error.params.get("reasons", []) if reason in REASONS]
+    return f"it looks like {' or '.join(found[:2])}" if found else str(error)
+
+
 def _preview(text: str) -> str:
     text = one_line(text)
     return f"{text[:PREVIEW]}{'…' if len(text) > PREVIEW else ''}"
 
 
 def _plain(record: frames.Delivery) -> Record:
-    return {"time": record.time, "author": record.author, "kind": record.kind, "body": record.body}
+    plain: Record = {"time": record.time, "author": record.author, "kind": record.kind, "body": record.body}
+    if record.verdict is not None:
+        plain["verdict"] = record.verdict
+    return plain

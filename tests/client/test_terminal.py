@@ -174,11 +174,19 @@ async def with_bob(terminal: Terminal, server: Server, screen: Screen) -> Termin
     return terminal
 
 
-def record(offset: int, author: str, body: dict[str, Any], kind: str = "text") -> Delivered:
+def record(offset: int, author: str, body: dict[str, Any], kind: str = "text", verdict: str | None = None) -> Delivered:
     return Delivered(
         "conv:b",
         frames.Delivery(
-            number=9, offset=offset, message="m", ordinal=offset, time=0, author=author, kind=kind, body=body
+            number=9,
+            offset=offset,
+            message="m",
+            ordinal=offset,
+            time=0,
+            author=author,
+            kind=kind,
+            body=body,
+            verdict=verdict,
         ),
     )
 
@@ -326,6 +334,48 @@ async def test_records_of_membership_are_sentences(with_bob: Terminal, server: S
         "hh:mm — Cy was removed by Ada",
         "hh:mm — Bob left",
         "hh:mm — somebody left",
+    ]
+
+
+async def test_what_is_held_is_shown_to_its_author_alone_until_it_is_released(
+    with_bob: Terminal, server: Server, screen: Screen
+) -> None:
+    decided = {"message": "m", "offset": 1, "verdict": "allow", "body": {"text": "At last\x1b[2J"}}
+    refused = {"message": "m", "offset": 2, "verdict": "block"}
+    for offset, author, body, kind, verdict in (
+        (1, BOB, {}, "text", "hold"),
+        (2, ADA, {"text": "Mine"}, "text", "hold"),
+        (3, BOB, decided, "message.decided", None),
+        (4, BOB, refused, "message.decided", None),
+        (5, ADA, refused, "message.decided", None),
+        (6, ADA, decided, "message.decided", None),
+        (7, BOB, {}, "text", "block"),
+        (8, ADA, {"text": "Mine"}, "text", "block"),
+        (9, BOB, {"text": "Noted"}, "text", "flag"),
+    ):
+        server.happen("conv:b", record(offset, author, body, kind, verdict))
+    await screen.until(lambda lines: len(lines) >= 9)
+    assert screen.take() == [
+        "hh:mm — a message of Bob is being reviewed",
+        "hh:mm Ada: Mine  (waiting for review)",
+        "hh:mm Bob: At last�[2J",
+        "hh:mm — a message of Bob was withheld",
+        "hh:mm — your message was withheld",
+        "hh:mm — your message was released",
+        "hh:mm — a message of Bob was withheld",
+        "hh:mm Ada: Mine  (withheld)",
+        "hh:mm Bob: Noted",
+    ]
+
+
+async def test_why_a_message_was_not_sent_is_said_in_words(with_bob: Terminal, server: Server, screen: Screen) -> None:
+    for reasons in (["threat", "abuse", "spam"], ["brand_new"]):
+        await with_bob.line("Hello")
+        server.sent[-1][2].set_exception(ServerRefused("blocked", {"reasons": reasons}))
+    await screen.until(lambda lines: len(lines) == 2)
+    assert screen.take() == [
+        "! not sent: Hello: it looks like a threat or an insult",
+        "! not sent: Hello: That message was not sent: it looks like something that is not allowed here.",
     ]
 
 
