@@ -9,7 +9,7 @@ export PYTHONDONTWRITEBYTECODE := 1
 RUST_SOURCES := Cargo.toml Cargo.lock core_rs/Cargo.toml core_rs/build.rs $(shell find core_rs/src -name '*.rs')
 WEB_SOURCES := $(shell find web -type f -not -path '*/node_modules/*' 2>/dev/null)
 
-.PHONY: help setup run test bench wheel lint docs format lock clean web run-packages test-packages
+.PHONY: help setup run test bench wheel lint docs train format lock clean web run-packages test-packages
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | sort | expand -t 20
@@ -36,6 +36,7 @@ lint: setup web/node_modules/.installed ## every static check
 	$(BIN)/mypy -p chiron
 	$(BIN)/mypy tests
 	$(BIN)/mypy bench
+	$(BIN)/mypy -p training
 	$(BIN)/lint-imports
 	$(BIN)/python -m mypy.stubtest chiron._core
 	cargo fmt --all --check
@@ -48,6 +49,17 @@ docs: setup ## write the pages that are made from sources
 	$(BIN)/python tests/peers/h3spec.py > docs/h3spec.md
 	$(BIN)/python tests/peers/foreign.py > docs/foreign-clients.md
 
+# Where DATA.md and the files that it names are.
+DATA ?= ../shared/data/moderation
+
+train: $(VENV)/.training ## train the content scorer's model: an hour; writes weights and docs/model-card.md
+	$(BIN)/python -m training --data $(DATA) train
+	$(BIN)/python -m training --data $(DATA) card
+
+$(VENV)/.training: $(VENV)/.environment requirements-training.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-training.lock
+	@touch $@
+
 format: setup ## rewrite sources in the house format
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
@@ -55,6 +67,7 @@ format: setup ## rewrite sources in the house format
 
 lock: $(VENV)/.environment ## refresh the Python and npm lock files
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --group dev pyproject.toml -o requirements.lock
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --extra training --constraint requirements.lock pyproject.toml -o requirements-training.lock
 	cd web && npm install --package-lock-only --omit-lockfile-registry-resolved
 
 clean: ## remove what was built

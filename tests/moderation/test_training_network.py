@@ -1,0 +1,133 @@
+"""The arithmetic of training: with the extra `training` alone, which the environment of the checks lacks."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+
+import pytest
+
+np = pytest.importorskip("numpy", reason="the extra `training` is not installed")
+pytest.importorskip("scipy", reason="the extra `training` is not installed")
+
+from training import calibrate, measure  # noqa: E402
+from training.corpus import Corpus, Texts, Vocabulary  # noqa: E402
+from training.network import AdamW, Batch, Network, Noise, forward_backward, predict  # noqa: E402
+from training.quantise import probabilities, quantise, run  # noqa: E402
+from training.reference.model import Model, logits, random_model, scores  # noqa: E402
+
+GOOD = [*"abcdefghijk", "thank", "you", "kind", "help", "friend", "station"]
+BAD = ["you", "vile", "stupid", "idiot", "i", "will", "find", "and", "hurt", "you", "tonight"]
+
+
+def corpus(count: int) -> tuple[Corpus, Vocabulary, list[list[str]]]:
+    source = random.Random(1)
+    vocabulary = Vocabulary()
+    texts, targets = [], []
+    for at in range(count):
+        texts.append(source.choices(BAD if at % 2 else GOOD, k=source.randint(1, 12)))
+        targets.append([at % 2, 0, float("nan"), at % 2, 0])
+    weights = np.ones(count, np.float32)
+    return Corpus(Texts.of(texts, vocabulary), np.array(targets, np.float32), weights), vocabulary, texts
+
+
+def trained(steps: int) -> tuple[Network, Corpus, Vocabulary, list[list[str]], list[float]]:
+    made, vocabulary, texts = corpus(200)
+    matrices = vocabulary.matrices()
+    network = Network.initial(1)
+    optimiser = AdamW(network)
+    batch = Batch.of(made.texts, matrices)
+    noise = Noise(np.random.default_rng(1))
+    losses = []
+    for _ in range(steps):
+        _, loss, gradients = forward_backward(network, batch, made.targets, made.weights, noise)
+        optimiser.step(gradients, dict.fromkeys(network.values, 0.01), dict.fromkeys(network.values, 0.05))
+        losses.append(loss)
+    return network, made, vocabulary, texts, losses
+
+
+def test_gradients_are_those_of_small_differences() -> None:
+    made, vocabulary, _ = corpus(4)
+    batch = Batch.of(made.texts, vocabulary.matrices())
+    network = Network.initial(1)
+    source = np.random.default_rng(2)
+    for name, value in network.values.items():
+        if name != "embedding":
+            value += source.standard_normal(value.shape).astype(np.float32) * np.float32(0.1)
+    _, _, gradients = forward_backward(network, batch, made.targets, made.weights)
+    counted = float((~np.isnan(made.targets)).sum()) / len(made.texts)
+    for name, gradient in gradients.items():
+        value = network.values[name]
+        direction = gradient / np.linalg.norm(gradient)
+        around = []
+        for side in (1, -1):
+            network.values[name] = (value + side * 2e-3 * direction).astype(np.float32)
+            around.append(forward_backward(network, batch, made.targets, made.weights)[1] * counted)
+        network.values[name] = value
+        assert (around[0] - around[1]) / 4e-3 == pytest.approx(float(np.linalg.norm(gradient)), rel=0.02), name
+
+
+def test_a_short_run_lowers_the_loss_and_tells_the_classes_apart() -> None:
+    network, made, vocabulary, _, losses = trained(30)
+    assert losses[-1] < losses[0] / 3
+    found = predict(network, made.texts, vocabulary.matrices())
+    assert measure.auc(found[:, 0], made.targets[:, 0]) > 0.99
+
+
+def test_the_integers_agree_with_the_reference_and_keep_the_network_s_order() -> None:
+    network, made, vocabulary, texts, _ = trained(30)
+    matrices = vocabulary.matrices()
+    model = quantise(network, made.texts, matrices, "test")
+    found = run(model, made.texts, matrices)
+    assert [logits(model, text) for text in texts[:20]] == found[:20].tolist()
+    assert probabilities(model, found)[:20].tolist() == [scores(model, text) for text in texts[:20]]
+    floats = predict(network, made.texts, matrices)
+    assert np.abs(found / 65536 - floats).max() < 0.05 * np.abs(floats).max()
+    assert Model.from_bytes(model.to_bytes()) == model
+
+
+def test_bulk_arithmetic_on_noise_saturates_as_the_reference_does() -> None:
+    _, vocabulary, texts = corpus(30)
+    made = Texts.of(texts, vocabulary)
+    model = random_model(3)
+    assert run(model, made, vocabulary.matrices()).tolist() == [logits(model, text) for text in texts]
+
+
+def test_a_threshold_lets_no_more_harmless_rows_through_than_allowed() -> None:
+    source = np.random.default_rng(1)
+    negatives = {"ordinary": source.integers(0, 65536, 1000), "talk": source.integers(0, 30000, 500)}
+    for allowed in (0.0, 0.01, 0.2):
+        limits = {"ordinary": allowed, "talk": 0.0}
+        at = calibrate.threshold(negatives, 0.1, limits)
+        assert (negatives["ordinary"] >= at).mean() <= allowed
+        assert (negatives["talk"] >= at).sum() == 0
+    assert calibrate.threshold({}, 0.5, {"ordinary": 0.0}) == 32768
+
+
+def test_platt_gives_the_rates_that_the_labels_have() -> None:
+    source = np.random.default_rng(1)
+    values = source.normal(size=20000)
+    labels = (source.random(20000) < 1 / (1 + np.exp(-(2 * values - 1)))).astype(float)
+    a, b = calibrate.platt(values, labels)
+    assert a == pytest.approx(2, abs=0.1)
+    assert b == pytest.approx(-1, abs=0.1)
+
+
+def test_measures_are_those_of_hand_made_cases() -> None:
+    assert measure.auc([1, 2, 3, 4], [0, 0, 1, 1]) == 1
+    assert measure.auc([1, 1, 1, 1], [0, 1, 0, 1]) == 0.5
+    assert measure.auc([1, 2, 2, 3], [0, 0, 1, 1]) == 0.875
+    assert measure.macro_f1([1, 0, 0, 0], [1, 1, 0, 0]) == pytest.approx((2 / 3 + 0.8) / 2)
+    assert measure.best_threshold([0.1, 0.2, 0.8, 0.9], [0, 0, 1, 1]) == pytest.approx(0.8, abs=0.15)
+    assert measure.calibration_error([0.25, 0.25, 0.25, 0.25], [1, 0, 0, 0]) == 0
+
+
+def test_levels_of_a_calibrated_model_rise() -> None:
+    made, vocabulary, _ = corpus(200)
+    from training.data import HARMLESS, UNKNOWN, Row
+
+    labels = [HARMLESS if at % 2 == 0 else (1.0, 1.0, 1.0, 1.0, 1.0) for at in range(200)]
+    rows = [Row("", "ordinary", True, label, UNKNOWN) for label in labels]
+    model = calibrate.calibrate(random_model(1), rows, run(random_model(1), made.texts, vocabulary.matrices()))
+    assert all(list(levels) == sorted(levels) for levels in model.thresholds)
+    assert replace(model, platt_a=random_model(1).platt_a) != model

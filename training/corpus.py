@@ -1,0 +1,196 @@
+"""Rows as arrays: each distinct word once with the table rows of its pieces, texts as runs of word numbers."""
+
+from __future__ import annotations
+
+import hashlib
+import pickle
+import random
+import re
+import sys
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from multiprocessing import Pool
+from pathlib import Path
+from typing import Any, Final, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
+
+from training.data import Row
+from training.evade import KINDS
+from training.reference import normalise
+from training.reference.features import EMBEDDING_BITS, LINEAR_BITS, embedding_row, linear_row, pair, pieces
+from training.reference.model import HEADS, WINDOW
+
+Floats: TypeAlias = NDArray[np.float32]
+Ints: TypeAlias = NDArray[np.int32]
+
+LABEL_SHARE: Final = 0.15
+EVADED_WEIGHT: Final = 0.5
+_PROCESSES: Final = 2
+
+_began: Final = time.monotonic()
+
+
+def say(sentence: str) -> None:
+    """Progress, on standard error."""
+    print(f"{time.monotonic() - _began:7.1f} s  {sentence}", file=sys.stderr, flush=True)
+
+
+# Plain words with plain punctuation after them, which normalisation only cuts apart: most synthetic texts.
+_PLAIN: Final = re.compile(
+    r"(?!.*([a-z])\1\1)(?!.*\b[a-z] [a-z]\b)"
+    r"#?[a-z]+(?:'[a-z]{1,2})?[.,!?]?(?: (?:#?[a-z]+(?:'[a-z]{1,2})?[,!?.]?|[.,!?]))*"
+)
+_PLAIN_WORD: Final = re.compile(r"[a-z]+(?:'[a-z]+)*|[^ ]")
+
+
+def words(text: str) -> list[str]:
+    """The normalised words that are trained on: what one window holds."""
+    lower = text.lower() if text.isascii() else text
+    if _PLAIN.fullmatch(lower):
+        return _PLAIN_WORD.findall(lower)[:WINDOW]
+    return normalise.normalise(text).tokens()[:WINDOW]
+
+
+def normalised(texts: Sequence[str], cache: Path) -> list[list[str]]:
+    """The words of each text, in two processes; kept in `cache` under the digest of texts and normaliser."""
+    source = Path(normalise.__file__).parent
+    digest = hashlib.sha256()
+    for path in sorted(source.glob("*")):
+        if path.name in ("normalise.py", "classes.py", "unicode.json"):
+            digest.update(path.read_bytes())
+    for text in texts:
+        digest.update(text.encode() + b"\0")
+    kept = cache / f"words-{digest.hexdigest()[:16]}.pickle"
+    if kept.exists():
+        found: list[list[str]] = pickle.loads(kept.read_bytes())  # noqa: S301 - written below
+        return found
+    say(f"normalising {len(texts)} texts")
+    with Pool(_PROCESSES) as pool:
+        found = pool.map(words, texts, chunksize=2000)
+    # One object for each distinct word: a tenth of the memory.
+    found = [[sys.intern(word) for word in one] for one in found]
+    cache.mkdir(parents=True, exist_ok=True)
+    kept.write_bytes(pickle.dumps(found))
+    return found
+
+
+@dataclass(slots=True)
+class Vocabulary:
+    """Distinct words and pairs, numbered as they come, with the hashes of their pieces."""
+
+    numbers: dict[str, int] = field(default_factory=dict)
+    pairs: dict[tuple[int, int], int] = field(default_factory=dict)
+    names: list[str] = field(default_factory=list)
+
+    def number(self, word: str) -> int:
+        found = self.numbers.get(word)
+        if found is None:
+            found = self.numbers[word] = len(self.names)
+            self.names.append(word)
+        return found
+
+    def pair_row(self, left: int, right: int) -> int:
+        found = self.pairs.get((left, right))
+        if found is None:
+            found = self.pairs[left, right] = linear_row(pair(self.names[left], self.names[right]))
+        return found
+
+    def matrices(self) -> tuple[Any, Any, Ints]:
+        """Word × row of the embedding, word × row of the linear part (how often each occurs), and pieces a word."""
+        hashes = [pieces(word) for word in self.names]
+        counts = np.array([len(found) for found in hashes], dtype=np.int32)
+        ends = np.concatenate([[0], np.cumsum(counts)])
+        ones = np.ones(ends[-1], dtype=np.float32)
+        embedding = np.array([embedding_row(state) for found in hashes for state in found], dtype=np.int32)
+        linear = np.array([linear_row(state) for found in hashes for state in found], dtype=np.int32)
+        shape = (len(self.names), 1 << EMBEDDING_BITS)
+        return (
+            csr_matrix((ones, embedding, ends), shape=shape),
+            csr_matrix((ones.copy(), linear, ends), shape=(len(self.names), 1 << LINEAR_BITS)),
+            counts,
+        )
+
+
+@dataclass(slots=True)
+class Texts:
+    """Texts one after another: `tokens[ends[i]:ends[i+1]]` are the words of text i; `pairs` are rows of the linear
+    part, of the word there and the next; -1 at a text's last word."""
+
+    tokens: Ints
+    pairs: Ints
+    ends: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.ends) - 1
+
+    @classmethod
+    def of(cls, texts: Iterable[Sequence[str]], vocabulary: Vocabulary) -> Texts:
+        tokens: list[int] = []
+        pairs: list[int] = []
+        ends = [0]
+        for text in texts:
+            numbers = [vocabulary.number(word) for word in text]
+            tokens += numbers
+            if numbers:
+                pairs += [vocabulary.pair_row(a, b) for a, b in pairwise(numbers)]
+                pairs.append(-1)
+            ends.append(len(tokens))
+        return cls(np.array(tokens, np.int32), np.array(pairs, np.int32), np.array(ends, np.int64))
+
+    def take(self, which: NDArray[np.int64]) -> Texts:
+        """Some of the texts, in the order given."""
+        lengths = self.ends[which + 1] - self.ends[which]
+        ends = np.concatenate([[0], np.cumsum(lengths)])
+        at = np.arange(ends[-1]) + np.repeat(self.ends[which] - ends[:-1], lengths)
+        return Texts(self.tokens[at], self.pairs[at], ends)
+
+
+@dataclass(slots=True)
+class Corpus:
+    """What is trained on: texts, the target of each head (NaN: unknown) and the weight of a text."""
+
+    texts: Texts
+    targets: Floats
+    weights: Floats
+
+
+def targets(rows: Sequence[Row]) -> Floats:
+    """0.15 of the label and 0.85 of the teacher; either alone where the other is unknown."""
+    label = np.array([row.label for row in rows], dtype=np.float32)
+    teacher = np.array([row.teacher for row in rows], dtype=np.float32)
+    both = LABEL_SHARE * label + (1 - LABEL_SHARE) * teacher
+    return np.where(np.isnan(label), teacher, np.where(np.isnan(teacher), label, both)).astype(np.float32)
+
+
+def evaded(rows: Sequence[Row], seed: int) -> list[tuple[str, Row]]:
+    """A copy of each labelled row (and of every eighth synthetic one) that is written round a filter."""
+    source = random.Random(seed)  # noqa: S311 - repeatable, not secret
+    kinds = list(KINDS.values())
+    found = []
+    for at, row in enumerate(rows):
+        if row.synthetic and at % 8:
+            continue
+        found.append((source.choice(kinds)(row.text, source), row))
+    return found
+
+
+def build(rows: Sequence[Row], vocabulary: Vocabulary, seed: int, cache: Path) -> Corpus:
+    """The training rows and their evaded copies. A text without words, or one that validation holds, is left out."""
+    training = [row for row in rows if not row.val]
+    copies = evaded(training, seed)
+    everything = normalised([row.text for row in rows if row.val], cache)
+    known = {tuple(text) for text in everything}
+    texts = normalised([*(row.text for row in training), *(text for text, _ in copies)], cache)
+    origin = [*training, *(row for _, row in copies)]
+    weights = np.ones(len(origin), np.float32)
+    weights[len(training) :] = EVADED_WEIGHT
+    kept = np.array([bool(text) and tuple(text) not in known for text in texts])
+    goal = targets(origin)
+    assert goal.shape == (len(texts), len(HEADS))
+    chosen = [text for text, keep in zip(texts, kept, strict=True) if keep]
+    return Corpus(Texts.of(chosen, vocabulary), goal[kept], weights[kept])
