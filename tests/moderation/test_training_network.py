@@ -12,9 +12,11 @@ pytest.importorskip("scipy", reason="the extra `training` is not installed")
 
 from training import calibrate, measure  # noqa: E402
 from training.corpus import Corpus, Texts, Vocabulary  # noqa: E402
+from training.data import HARMLESS, UNKNOWN, Row  # noqa: E402
 from training.network import AdamW, Batch, Network, Noise, forward_backward, predict  # noqa: E402
 from training.quantise import probabilities, quantise, run  # noqa: E402
 from training.reference.model import Model, logits, random_model, scores  # noqa: E402
+from training.train import Recipe, learn  # noqa: E402
 
 GOOD = [*"abcdefghijk", "thank", "you", "kind", "help", "friend", "station"]
 BAD = ["you", "vile", "stupid", "idiot", "i", "will", "find", "and", "hurt", "you", "tonight"]
@@ -124,10 +126,20 @@ def test_measures_are_those_of_hand_made_cases() -> None:
 
 def test_levels_of_a_calibrated_model_rise() -> None:
     made, vocabulary, _ = corpus(200)
-    from training.data import HARMLESS, UNKNOWN, Row
-
     labels = [HARMLESS if at % 2 == 0 else (1.0, 1.0, 1.0, 1.0, 1.0) for at in range(200)]
     rows = [Row("", "ordinary", True, label, UNKNOWN) for label in labels]
     model = calibrate.calibrate(random_model(1), rows, run(random_model(1), made.texts, vocabulary.matrices()))
     assert all(list(levels) == sorted(levels) for levels in model.thresholds)
     assert replace(model, platt_a=random_model(1).platt_a) != model
+
+
+def test_a_run_repeats_from_its_seed_to_the_bit() -> None:
+    made, vocabulary, _ = corpus(200)
+    matrices = vocabulary.matrices()
+    rows = [Row("", "davidson", True, (float(at % 2), 0.0, 0.0, 0.0, 0.0), UNKNOWN) for at in range(200)]
+    runs = [
+        learn(Recipe(seed=seed, epochs=2, batch=64, warm_up=2), made, matrices, rows, made.texts) for seed in (1, 1, 2)
+    ]
+    for name, value in runs[0].values.items():
+        assert (value == runs[1].values[name]).all(), name
+    assert (runs[0].values["embedding"] != runs[2].values["embedding"]).any()
