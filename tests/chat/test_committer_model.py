@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections import defaultdict
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+import msgspec
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from town import CLOCK, IDS, Office, Recorder, text_entry
 
 from chiron.errors import ChironError
-from chiron.server.chat import membership
+from chiron.server.chat import membership, store
 from chiron.server.chat.committer import Bounds
-from chiron.server.ports import Ack
+from chiron.server.ports import Ack, Judgement, Judgements
 
 SETTINGS = settings(
     max_examples=25,
@@ -33,7 +35,10 @@ class Say:
     """3 is a member of no room."""
     client_id: int
     text: int
+    """3 is held, and 4 is blocked."""
 
+
+VERDICTS = {3: "hold", 4: "block"}
 
 says = st.builds(
     Say,
@@ -41,8 +46,15 @@ says = st.builds(
     room=st.integers(0, 1),
     sender=st.integers(0, 3),
     client_id=st.integers(0, 5),
-    text=st.integers(0, 1),
+    text=st.sampled_from([0, 0, 1, 3, 4]),
 )
+
+
+def entry(say: Say, room: UUID, sender: UUID) -> store.Entry:
+    verdict = VERDICTS.get(say.text, "allow")
+    judgement = Judgement(verdict, verdict)
+    made = text_entry(room, sender, f"{say.client_id:026d}", str(say.text))
+    return msgspec.structs.replace(made, judgements=Judgements(judgement, judgement))
 
 
 async def answer(call: asyncio.Future[Ack]) -> Ack | str:
@@ -64,9 +76,7 @@ async def test_every_history_of_several_committers_keeps_the_invariants(
     for wave in waves:
         calls = [
             asyncio.ensure_future(
-                committers[say.committer].append(
-                    text_entry(rooms[say.room], office.people[say.sender], f"{say.client_id:026d}", str(say.text))
-                )
+                committers[say.committer].append(entry(say, rooms[say.room], office.people[say.sender]))
             )
             for say in wave
         ]
@@ -87,11 +97,17 @@ async def test_every_history_of_several_committers_keeps_the_invariants(
         if say.sender == 3:
             assert got == "not_found"
             continue
+        if say.text == 4:
+            assert got == ("blocked" if name not in rows else got), "what is blocked is never written"
+            assert got in ("blocked", "client_id_reused")
+            continue
         row = rows[name]
+        assert row["verdict"] == VERDICTS.get(int(json.loads(row["body"])["text"]), "allow")
         if row["body"] != f'{{"text":"{say.text}"}}':
             assert got == "client_id_reused"
             continue
         assert isinstance(got, Ack)
+        assert (got.verdict or "allow") == row["verdict"]
         assert (got.message, got.offset, got.ordinal, got.time) == (
             row["id"],
             row["offset"],

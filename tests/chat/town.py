@@ -251,11 +251,14 @@ class Office:
         assert [row["offset"] for row in rows] == list(range(1, room["head"] + 1)), "offsets are gapless from 1"
         names = [(row["sender"], row["client_id"]) for row in rows]
         assert len(set(names)) == len(names), "one message per client id"
-        counted = list(itertools.accumulate(int(row["kind"] == "text") for row in rows))
+        counts = [row["kind"] == "text" and row["verdict"] != "hold" for row in rows]
+        counted = list(itertools.accumulate(map(int, counts)))
         assert [row["ordinal"] for row in rows] == counted, "an ordinal counts what counts as unread"
         assert room["ordinal"] == (counted[-1] if counted else 0)
         for member in await self.fetch("SELECT * FROM member WHERE conversation = $1", conversation):
-            recount = sum(row["kind"] == "text" and row["offset"] > member["read"] for row in rows)
+            recount = sum(
+                counting and row["offset"] > member["read"] for row, counting in zip(rows, counts, strict=True)
+            )
             if member["left_at"] is None:
                 assert room["ordinal"] - member["read_ordinal"] == recount, "unread equals a recount"
             assert member["read"] <= member["received"] <= room["head"]
