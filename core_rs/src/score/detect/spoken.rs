@@ -140,7 +140,7 @@ impl Sequence {
         let phone = phone::context(text, self.start, self.end) == Context::Phone;
         let dictated = total == 10 && self.digits[0] == 9 && self.large == 0;
         let pairs = 2 * self.large >= total - 1;
-        !(phone::is_monotone(&self.values) && !dictated)
+        (dictated || !phone::is_monotone(&self.values))
             && (phone || total >= PLAIN)
             && phone::kinds(&self.digits) >= if phone { 2 } else { 4 }
             && (phone || self.large == 0 || (pairs && total == 10))
