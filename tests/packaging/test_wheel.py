@@ -56,6 +56,7 @@ def test_the_wheel_holds_the_tree_and_nothing_else(wheel: Path) -> None:
         expected |= {f"chiron/{path.relative_to(ROOT)}" for path in (ROOT / folder).rglob("*.py")}
         expected |= {f"chiron/{path.relative_to(ROOT)}" for path in (ROOT / folder).rglob("*.sql")}
     expected |= {f"chiron/{path.relative_to(ROOT)}" for path in (ROOT / "server/identity").glob("common_passwords.*")}
+    expected |= {f"chiron/{path.relative_to(ROOT)}" for path in (ROOT / "server/moderation/weights").iterdir()}
     expected |= {f"chiron/{path.relative_to(package)}" for path in (package / "_web").rglob("*") if path.is_file()}
     assert names - extensions == expected
     assert "chiron/_web/index.html" in names
