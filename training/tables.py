@@ -186,7 +186,7 @@ def main(arguments: list[str]) -> None:
     case = {
         code: chr(code).casefold()
         for code in range(0x80, 0x110000)
-        if kind[code] != classes.OPAQUE and chr(code).casefold() != chr(code)
+        if kind[code] not in (classes.OPAQUE, classes.MARK) and chr(code).casefold() != chr(code)
     }
     zeros = [
         code for code in range(0x80, 0x110000) if kind[code] == classes.DIGIT and unicodedata.digit(chr(code)) == 0

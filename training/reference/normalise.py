@@ -116,6 +116,7 @@ class Normalised:
 def normalise(text: str) -> Normalised:
     """The whole pipeline."""
     read = cut(text)
+    grown = False
     if read.isascii() and not _ASCII_SPECIAL.search(read):
         # What the steps below come to for plain ASCII.
         cells = [Cell(letter, at, at + 1) for at, letter in enumerate(read.lower().translate(_ASCII_SPACES))]
@@ -124,7 +125,8 @@ def normalise(text: str) -> Normalised:
         written = unescaped(decoded([Cell(letter, at, at + 1) for at, letter in enumerate(read)]))
         written = [cell._replace(letter=C1.get(cell.letter, cell.letter)) for cell in written]
         suspects = invisible(written)
-        composed = compatible([cell for cell in written if class_of(cell.letter) != classes.IGNORED])
+        kept = [cell for cell in written if class_of(cell.letter) != classes.IGNORED]
+        composed, grown = compatible(kept)
         cells, mixed = alike(composed)
         cells = case_folded(cells)
         suspects = sorted(suspects + mixed)
@@ -136,7 +138,7 @@ def normalise(text: str) -> Normalised:
         plain_origins=[(cell.start, cell.end) for cell in plain],
         words=words,
         suspects=suspects,
-        cut=len(read) < len(text),
+        cut=grown or len(read) < len(text),
     )
 
 
@@ -305,15 +307,16 @@ _GENERIC: Final = (
 _FOLDING: Final = frozenset([classes.LATIN, classes.GREEK_CYRILLIC, classes.DIGIT])
 
 
-def compatible(cells: list[Cell]) -> list[Cell]:
+def compatible(cells: list[Cell]) -> tuple[list[Cell], bool]:
     """NFKC, without the marks on Latin, Greek and Cyrillic letters and on digits; decimal digits are ASCII.
 
     Done for each segment (a character and those after it that may compose with it or be sorted: `joins`), which is all
-    that its result's characters are known to come from."""
+    that its result's characters are known to come from; no more when `READ` characters have come out (U+FDFA is 18).
+    Whether some were left."""
     result: list[Cell] = []
     base = classes.SPACE
     at = 0
-    while at < len(cells):
+    while at < len(cells) and len(result) < READ:
         end = at + 1
         while end < len(cells) and joins(cells[end].letter):
             end += 1
@@ -334,7 +337,7 @@ def compatible(cells: list[Cell]) -> list[Cell]:
         composed = unicodedata.normalize("NFC", "".join(kept))
         result += [Cell(_DIGITS.get(letter, letter), start, stop) for letter in composed]
         at = end
-    return result
+    return result, at < len(cells)
 
 
 # -- step 3: look-alikes
@@ -398,13 +401,13 @@ def _runs(cells: list[Cell]) -> Iterator[tuple[int, int]]:
 
 
 def case_folded(cells: list[Cell]) -> list[Cell]:
-    """Full case folding; white space becomes a space, but for the line feed."""
+    """Full case folding, but of marks (U+0345); white space becomes a space, but for the line feed."""
     result = []
     for cell in cells:
         kind = class_of(cell.letter)
         if kind == classes.SPACE:
             result.append(cell if cell.letter == "\n" else cell._replace(letter=" "))
-        elif kind == classes.OPAQUE:
+        elif kind in (classes.OPAQUE, classes.MARK):
             result.append(cell)
         else:
             result += [cell._replace(letter=letter) for letter in cell.letter.casefold()]
@@ -580,7 +583,7 @@ def _inner(chunk: str, at: int, sign: int) -> bool:
     end = sign + 1
     while end < len(chunk) and end - sign <= LEET_LENGTH and _signed(chunk[end]):
         end += 1
-    sides = chunk[at:sign].rpartition("!")[2], chunk[sign + 1 : end]
+    sides = chunk[max(at, sign - LEET_LENGTH) : sign].rpartition("!")[2], chunk[sign + 1 : end]
     return any(_VOWELS.isdisjoint(side) for side in sides) or all(len(side) <= 2 for side in sides)
 
 
