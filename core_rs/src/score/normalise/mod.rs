@@ -3,9 +3,23 @@
 //! `training/reference/normalise.py` is the specification: the same steps in the same order, in plain Python. The tables
 //! of both are made from one source by `training/tables.py`. Code points that Unicode 14 had not assigned are opaque:
 //! they are copied, and nothing is said about them.
-use std::ops::Range;
+mod alike;
+mod apart;
+mod compatible;
+mod cut;
+mod escapes;
+mod tables;
+#[cfg(test)]
+mod tests;
+mod unicode;
+mod words;
 
-/// Bytes of a text that are read; the rest is cut off, before a grapheme cluster that would not fit whole.
+use std::ops::Range;
+use unicode::class;
+use words::Atom;
+
+/// Bytes of a text that are read; the rest is cut off, before a grapheme cluster that would not fit whole. Also the
+/// characters that NFKC may grow it to.
 pub const READ: usize = 16_384;
 
 /// A string and, for each of its characters, the code points of the written text that it comes from.
@@ -44,6 +58,25 @@ impl Mapped {
         let (first, last) = (self.origins[at(bytes.start)], self.origins[at(bytes.end - 1)]);
         first.start as usize..last.end as usize
     }
+
+    #[inline]
+    fn push(&mut self, cell: Cell) {
+        self.origins.push(Origin { byte: self.text.len() as u32, start: cell.start, end: cell.end });
+        self.text.push(cell.letter);
+    }
+
+    fn clear(&mut self) {
+        self.text.clear();
+        self.origins.clear();
+    }
+
+    fn fill(&mut self, cells: &[Cell]) {
+        self.text.reserve(cells.len());
+        self.origins.reserve(cells.len());
+        for &cell in cells {
+            self.push(cell);
+        }
+    }
 }
 
 /// What was done to a word, or what it stands for. `Symbol` is any other character that is not white space.
@@ -69,7 +102,7 @@ pub struct Word {
 }
 
 /// Why a part of the text looks made to mislead a reader or a filter.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Guise {
     /// Two or more invisible or bidirectional characters inside a word that has no use for them.
     Invisible,
@@ -100,49 +133,127 @@ pub struct Normalised {
     pub suspects: Vec<Suspect>,
     /// Whether there is an `Invisible` suspect, or two that are `MixedScript`.
     pub suspicious: bool,
-    /// Whether the text was longer than `READ`.
+    /// Whether the text was longer than `READ`, or grew beyond it.
     pub cut: bool,
+}
+
+impl Normalised {
+    fn clear(&mut self) {
+        self.folded.clear();
+        self.plain.clear();
+        self.words.clear();
+        self.suspects.clear();
+        (self.suspicious, self.cut) = (false, false);
+    }
+}
+
+/// A character and the code points of the written text (half-open) that it comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Cell {
+    letter: char,
+    start: u32,
+    end: u32,
 }
 
 /// The pipeline with its buffers, to be used again for the next text.
 #[derive(Debug, Default)]
 pub struct Normaliser {
     result: Normalised,
+    cells: Vec<Cell>,
+    spare: Vec<Cell>,
+    segment: compatible::Segment,
+    atoms: Vec<Atom>,
 }
 
 impl Normaliser {
+    /// Normalises a text. Takes time in proportion to what is read of it; whatever was done before has no influence.
     pub fn run(&mut self, text: &str) -> &Normalised {
-        // Placeholder of the pipeline: the words between white space.
-        let result = &mut self.result;
-        *result = Normalised::default();
-        let mut gap = false;
-        for (index, letter) in text.chars().enumerate() {
-            if letter.is_whitespace() {
-                gap = true;
-                continue;
-            }
-            let begins = gap || result.words.is_empty();
-            for (mapped, spaced) in [(&mut result.folded, gap), (&mut result.plain, gap)] {
-                let position = |mapped: &Mapped, start: usize| Origin {
-                    byte: mapped.text.len() as u32,
-                    start: start as u32,
-                    end: start as u32 + 1,
-                };
-                if spaced && !mapped.text.is_empty() {
-                    mapped.origins.push(position(mapped, index - 1));
-                    mapped.text.push(' ');
-                }
-                mapped.origins.push(position(mapped, index));
-                mapped.text.extend(letter.to_lowercase().take(1));
-            }
-            let end = result.plain.text.len() as u32;
-            if begins {
-                let start = end - letter.len_utf8() as u32;
-                result.words.push(Word { start, end, kind: Kind::Word });
-            }
-            result.words.last_mut().expect("a word has begun").end = end;
-            gap = false;
+        let read = cut::cut(text);
+        self.result.clear();
+        self.result.cut = read.len() < text.len();
+        if !self.ascii(read) {
+            self.steps(read);
         }
-        result
+        self.result.folded.fill(&self.cells);
+        self.plain();
+        let mixed = self.result.suspects.iter().filter(|suspect| suspect.guise == Guise::MixedScript).count();
+        self.result.suspicious = mixed >= 2 || self.result.suspects.len() > mixed;
+        &self.result
+    }
+
+    /// Steps 1 to 4 for what has no escape and nothing to drop: plain ASCII, most texts. False when there is other.
+    fn ascii(&mut self, read: &str) -> bool {
+        let other = |byte: u8| {
+            !byte.is_ascii() || matches!(byte, b'%' | b'&') || unicode::ASCII[byte as usize] == class::IGNORED
+        };
+        if read.bytes().any(other) {
+            return false;
+        }
+        self.cells.clear();
+        self.cells.extend(read.bytes().zip(0..).map(|(byte, at)| Cell {
+            letter: alike::ascii(byte as char),
+            start: at,
+            end: at + 1,
+        }));
+        true
+    }
+
+    /// Steps 1 to 4.
+    fn steps(&mut self, read: &str) {
+        let Self { result, cells, spare, segment, .. } = self;
+        cells.clear();
+        cells.extend(read.chars().zip(0..).map(|(letter, at)| Cell { letter, start: at, end: at + 1 }));
+        if read.contains('%') {
+            escapes::decode(cells, spare);
+            std::mem::swap(cells, spare);
+        }
+        if cells.iter().any(|cell| cell.letter == '&') {
+            escapes::unescape(cells, spare);
+            std::mem::swap(cells, spare);
+        }
+        for cell in &mut *cells {
+            cell.letter = escapes::windows_1252(cell.letter);
+        }
+        compatible::invisible(cells, &mut result.suspects);
+        result.cut |= compatible::compatible(cells, spare, segment);
+        alike::alike(spare, &mut result.suspects);
+        alike::case_fold(spare, cells);
+        result.suspects.sort_by_key(|suspect| (suspect.start, suspect.end, suspect.guise));
+    }
+
+    /// Steps 5 and 6, and the plain text of what they make.
+    fn plain(&mut self) {
+        let Self { result, cells, spare, atoms, .. } = self;
+        spare.clear();
+        atoms.clear();
+        let space = |cell: &Cell| matches!(cell.letter, ' ' | '\n');
+        let mut at = 0;
+        loop {
+            let gap = at;
+            at += cells[at..].iter().take_while(|cell| space(cell)).count();
+            let start = at;
+            at += cells[at..].iter().take_while(|cell| !space(cell)).count();
+            if start == at {
+                break;
+            }
+            words::atoms(&cells[start..at], (gap as u32, start as u32), spare, atoms);
+        }
+        apart::join(atoms, spare);
+        let plain = &mut result.plain;
+        for (index, atom) in atoms.iter().enumerate() {
+            let made = &spare[atom.first as usize..atom.last as usize];
+            if index > 0 && atom.has_gap() {
+                let (first, last) = (cells[atom.gap.0 as usize], cells[atom.gap.1 as usize - 1]);
+                plain.push(Cell { letter: ' ', start: first.start, end: last.end });
+            } else if index > 0 && atom.kind != Kind::Symbol && atoms[index - 1].kind != Kind::Symbol {
+                // A link or mention grown to a word.
+                plain.push(Cell { letter: ' ', start: made[0].start, end: made[0].start });
+            }
+            let start = plain.text.len() as u32;
+            for &cell in made {
+                plain.push(cell);
+            }
+            result.words.push(Word { start, end: plain.text.len() as u32, kind: atom.kind });
+        }
     }
 }

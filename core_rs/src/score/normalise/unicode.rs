@@ -1,0 +1,130 @@
+//! What the rules ask about a character. Tables of Unicode 14, spread into pages at first use.
+use super::tables::{CASES, CLASSES, FOLDS, JOINS, ZEROS};
+use std::sync::LazyLock;
+
+/// `training/reference/classes.py`.
+pub(super) mod class {
+    pub(in super::super) const OPAQUE: u8 = 0;
+    pub(in super::super) const LATIN: u8 = 1;
+    pub(in super::super) const GREEK_CYRILLIC: u8 = 2;
+    pub(in super::super) const OTHER: u8 = 4;
+    pub(in super::super) const DIGIT: u8 = 5;
+    pub(in super::super) const MARK: u8 = 6;
+    pub(in super::super) const SPACING: u8 = 7;
+    pub(in super::super) const SPACE: u8 = 8;
+    pub(in super::super) const IGNORED: u8 = 9;
+    pub(in super::super) const SYMBOL: u8 = 10;
+    pub(in super::super) const ENCLOSED: u8 = 11;
+}
+
+const CLASS: u8 = 0x0f;
+const JOINING: u8 = 0x10;
+const FOLDING: u8 = 0x20;
+const CASED: u8 = 0x40;
+
+/// A byte for each code point (class and whether it is in JOINS, FOLDS, CASES), equal pages stored once.
+struct Pages {
+    index: [u8; 0x1100],
+    pages: Vec<[u8; 256]>,
+}
+
+static PAGES: LazyLock<Pages> = LazyLock::new(|| {
+    let mut bytes = vec![class::OPAQUE; 0x11_0000];
+    for &(first, last, kind) in &CLASSES {
+        bytes[first as usize..=last as usize].fill(kind);
+    }
+    for &(first, last) in &JOINS {
+        for byte in &mut bytes[first as usize..=last as usize] {
+            *byte |= if *byte == class::OPAQUE { 0 } else { JOINING };
+        }
+    }
+    for &(code, _) in &FOLDS {
+        bytes[code as usize] |= FOLDING;
+    }
+    for &(code, _) in &CASES {
+        bytes[code as usize] |= CASED;
+    }
+    let mut result = Pages { index: [0; 0x1100], pages: Vec::new() };
+    let mut seen = std::collections::HashMap::new();
+    for (number, page) in bytes.chunks_exact(256).enumerate() {
+        let page: [u8; 256] = page.try_into().expect("chunks are exact");
+        let next = result.pages.len();
+        let at = *seen.entry(page).or_insert(next);
+        if at == next {
+            result.pages.push(page);
+        }
+        result.index[number] = u8::try_from(at).expect("Unicode 14 has fewer than 256 different pages");
+    }
+    result
+});
+
+#[inline]
+fn properties(letter: char) -> u8 {
+    let code = letter as usize;
+    PAGES.pages[PAGES.index[code >> 8] as usize][code & 0xff]
+}
+
+/// The class of a character.
+#[inline]
+pub(super) fn class_of(letter: char) -> u8 {
+    if letter.is_ascii() { ASCII[letter as usize] } else { properties(letter) & CLASS }
+}
+
+pub(super) static ASCII: [u8; 128] = {
+    let mut table = [class::SYMBOL; 128];
+    let mut code = 0;
+    while code < 128 {
+        table[code] = match code as u8 {
+            9..=13 | 28..=31 | b' ' => class::SPACE,
+            0..=31 | 127 => class::IGNORED,
+            b'0'..=b'9' => class::DIGIT,
+            b'a'..=b'z' | b'A'..=b'Z' => class::LATIN,
+            _ => class::SYMBOL,
+        };
+        code += 1;
+    }
+    table
+};
+
+/// Whether words are made of it.
+#[inline]
+pub(super) fn is_word(kind: u8) -> bool {
+    (class::LATIN..=class::SPACING).contains(&kind)
+}
+
+#[inline]
+pub(super) fn is_letter(kind: u8) -> bool {
+    (class::LATIN..=class::OTHER).contains(&kind)
+}
+
+/// Whether a character may compose with, or be sorted among, what is before it.
+#[inline]
+pub(super) fn joins(letter: char) -> bool {
+    letter >= '\u{300}' && properties(letter) & JOINING != 0
+}
+
+/// The ASCII letter or digit that a letter looks like, if it is not one.
+pub(super) fn fold(letter: char) -> Option<char> {
+    if letter.is_ascii() || properties(letter) & FOLDING == 0 {
+        return None;
+    }
+    FOLDS.binary_search_by_key(&(letter as u32), |entry| entry.0).ok().map(|at| FOLDS[at].1 as char)
+}
+
+/// The full case folding of a character beyond ASCII, if it is not itself.
+pub(super) fn case(letter: char) -> Option<&'static str> {
+    if properties(letter) & CASED == 0 {
+        return None;
+    }
+    CASES.binary_search_by_key(&(letter as u32), |entry| entry.0).ok().map(|at| CASES[at].1)
+}
+
+/// A decimal digit of any script as the ASCII one.
+pub(super) fn digit(letter: char) -> char {
+    let code = letter as u32;
+    let at = ZEROS.partition_point(|&zero| zero <= code);
+    match at.checked_sub(1).map(|at| code - ZEROS[at]) {
+        Some(value @ 0..10) => (b'0' + value as u8) as char,
+        _ => letter,
+    }
+}
