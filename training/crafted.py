@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 import re
 from typing import Final
@@ -65,19 +66,23 @@ somebody please {hurt} {whom}
 you deserve to die
 you should be hanged
 i hope someone {hurt}s {whom}
-i hope you die
-go kill yourself
-kill yourself
-kys
-just die already
-do everyone a favour and jump off a bridge
-drink bleach and die
 we are going to burn your house down
 we will bomb your school {when}
 i will break every bone you have
 sleep with one eye open
 you wont be safe {when}
 this is your last warning before i {hurt} {whom}\
+""".splitlines()
+
+# Abuse for certain; whether it is a threat, the data do not agree.
+WISHES: Final = """\
+i hope you die
+go kill yourself
+kill yourself
+kys
+just die already
+do everyone a favour and jump off a bridge
+drink bleach and die\
 """.splitlines()
 
 ADVANCES: Final = """\
@@ -139,6 +144,7 @@ subscribe to my channel and get a {thing}: {site}\
 _SLOT = re.compile(r"\{(\w+)\}")
 _KINDS: Final[tuple[tuple[list[str], Five, int], ...]] = (
     (THREATS, (1.0, 0.0, 0.0, 1.0, 0.0), 6_000),
+    (WISHES, (1.0, 0.0, 0.0, math.nan, 0.0), 800),
     (ADVANCES, (1.0, 0.0, 1.0, 0.0, 0.0), 4_000),
     (OFFERS, (0.0, 0.0, 0.0, 0.0, 1.0), 3_000),
 )
