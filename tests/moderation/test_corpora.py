@@ -13,10 +13,19 @@ import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
+from chiron.server.moderation import policy
+from chiron.server.moderation.policy import DIRECT, GROUP, Policy
 from chiron.server.ports import HEADS
+
+if TYPE_CHECKING:
+    from chiron.server.moderation.scoring import Scoring
+
+Verdicts = Callable[[str, str], str]
+"""Of a kind of conversation and a text."""
 
 CORPORA = Path(__file__).parent / "corpora"
 NAMES = ("mentoring", "mentions", "hostile")
@@ -150,3 +159,64 @@ def test_words_of_lists_occur_in_good_sense() -> None:
     subjects = "zombie orphan slave bitch cock rape genocide holocaust nazi nude penis vagina erection fatal: aborted"
     phrases = ("kill -9", "git blame", "breast cancer", "suicide prevention", "hate-speech", "shoot me a message")
     assert [word for word in (*f"{places} {names} {subjects}".split(), *phrases) if word not in text] == []
+
+
+LEAST_RECALL = {"abuse": 0.3, "hate": 0.5, "sexual": 0.2, "threat": 0.3, "spam": 0.6}
+"""What a model of this size reaches with `flag` where 0.5 % of ordinary messages are flagged, and a little less."""
+
+
+@pytest.fixture(scope="module")
+def scoring() -> Scoring:
+    """What ships."""
+    weights = Path(policy.__file__).parent / "weights" / "model.bin"
+    if weights.read_bytes()[48:112].startswith(b"noise"):
+        pytest.skip("the weights that ship are noise")
+    from chiron.server.moderation.scoring import Scoring, Sources
+
+    return Scoring(Sources())
+
+
+@pytest.fixture(scope="module")
+def verdicts(scoring: Scoring) -> Verdicts:
+    """By the default policies."""
+    policies = {
+        kind: Policy.of("enforce", default, (), scoring.scorer.thresholds)
+        for kind, default in (("direct", DIRECT), ("group", GROUP))
+    }
+    return lambda kind, text: policies[kind].judge(scoring.score(text)).verdict
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_nothing_looks_disguised(scoring: Scoring, name: str) -> None:
+    """Joiners of Persian and Indic scripts and of emoji, Greek letters in formulas, units and hexadecimal digits."""
+    assert [text for text in TEXTS[name] if scoring.score(text).suspicious] == []
+
+
+@pytest.mark.parametrize("kind", ["direct", "group"])
+def test_ordinary_messages_are_allowed(verdicts: Verdicts, kind: str) -> None:
+    """All but 0.5 %, in every language together."""
+    stopped = [(verdict, text) for text in MENTORING if (verdict := verdicts(kind, text)) != "allow"]
+    assert len(stopped) <= 0.005 * len(MENTORING), stopped
+
+
+@pytest.mark.parametrize("kind", ["direct", "group"])
+def test_mentioning_a_group_is_seldom_flagged_and_never_worse(verdicts: Verdicts, kind: str) -> None:
+    found = [(verdict, group, text) for group, text in KIND if (verdict := verdicts(kind, text)) != "allow"]
+    assert [row for row in found if row[0] != "flag"] == []
+    assert len(found) <= 0.1 * len(KIND), found
+
+
+def test_speaking_against_hostility_is_never_blocked(verdicts: Verdicts) -> None:
+    """What is quoted may be taken for what is said, in a quarter of the sentences; a person decides then."""
+    found = [(verdict, group, text) for group, text in COUNTER if (verdict := verdicts("group", text)) != "allow"]
+    assert [row for row in found if row[0] == "block"] == []
+    assert len(found) <= 0.25 * len(COUNTER), found
+
+
+def test_hostility_is_noticed(verdicts: Verdicts, record_property: Callable[[str, object], None]) -> None:
+    """By head: the share that is not simply allowed in a group."""
+    of = Counter(head for head, _ in HOSTILE)
+    noticed = Counter(head for head, text in HOSTILE if verdicts("group", text) != "allow")
+    recall = {head: round(noticed[head] / of[head], 3) for head in HEADS}
+    record_property("recall", recall)
+    assert {head: share for head, share in recall.items() if share < LEAST_RECALL[head]} == {}, recall
