@@ -202,6 +202,24 @@ def test_a_delivery_reaches_those_attached_but_the_sender(bench: Bench) -> None:
     assert set(sent.values()) == {unmasked(frame.json()) + event}
 
 
+def test_links_of_the_author_are_given_their_own_frame(bench: Bench) -> None:
+    hub = bench.hub
+    sender, mine, other = bench.link("p"), bench.link("p"), bench.link("q")
+    for link in (sender, mine, other):
+        hub.attach(link, 9, 1, 0)
+        hub.go_live(link, 9, 1)
+    whole = Frame.delivery(9, 1, "m", 1, 1, "p", "text", None, b'{"text":"whole"}', None, "hold")
+    redacted = Frame.delivery(9, 1, "m", 1, 1, "p", "redacted", None, b"{}")
+    assert hub.publish(9, redacted, 1, sender, ("p", whole)) == 2
+    assert hub.publish(9, delivery(9, 2), 2, author=("nobody", whole)) == 3
+    later = unmasked(delivery(9, 2).json())
+    assert bench.drain() == {
+        sender: later,
+        mine: unmasked(whole.json()) + later,
+        other: unmasked(redacted.json()) + later,
+    }
+
+
 def test_gaps_name_link_number_generation_and_offset(bench: Bench) -> None:
     hub, link = bench.hub, bench.link()
     hub.attach(link, 9, 3, 10)

@@ -42,6 +42,7 @@ __all__ = [
     "Verifier",
     "Watermark",
     "Wheel",
+    "normalise",
 ]
 
 SOURCE_DIGEST: Final[str]
@@ -514,10 +515,10 @@ class Hub:
 class Scorer:
     """Scores texts by a model, listed terms and detectors, and by no policy. Any number of threads may use one.
 
-    `model` is a file as `training/reference/model.py` writes it down. `terms` are UTF-8 lines of a severity, 1 (mild) to
-    3 (slur or worst) or the word `identity`, a tab and a term, with a tab and flags behind it where there are some,
-    separated by commas: `sub` also finds the term inside words, `spaced` also its words written together. `allow` has one
-    phrase a line: a term inside one does not count. Empty lines and those that begin with `#` are left out.
+    `model` is a file as `training/reference/model.py` writes it down. `terms` are UTF-8 lines of a severity, 1 (mild)
+    to 3 (slur or worst) or the word `identity`, a tab and a term, with a tab and flags behind it where there are some,
+    separated by commas: `sub` also finds the term inside words, `spaced` also its words written together. `allow` has
+    one phrase a line: a term inside one does not count. Empty lines and those that begin with `#` are left out.
 
     The same text has the same score on every machine: arithmetic is of integers.
     """
@@ -542,6 +543,24 @@ class Scorer:
     @property
     def model(self) -> str:
         """SHA-256 of the model in use, in hexadecimal: the one that ends its file."""
+
+def normalise(
+    text: str,
+) -> tuple[
+    str,
+    list[tuple[int, int]],
+    str,
+    list[tuple[int, int]],
+    list[tuple[int, int, str]],
+    list[tuple[int, int, str]],
+    bool,
+]:
+    """A text as detectors read it, and as lists and the model do, each with the code points of the written text
+    (half-open) that its characters come from; the latter's words and symbols, as code points of it and kinds; suspect
+    parts of the written text; whether it was cut.
+
+    As `training/reference/normalise.py` defines it.
+    """
 
 @final
 class Score:

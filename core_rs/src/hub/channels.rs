@@ -216,14 +216,27 @@ impl Hub {
 
     /// Queues a delivery for every live attachment but that of the link `sender`, whose ack stands for it.
     ///
-    /// How many links were given it. One that has no room becomes pull-only and is sent `lag`; one that sees a gap
-    /// falls back to filling and is reported by `take_gaps`.
-    pub fn publish(&mut self, number: u64, frame: &Frame, offset: u64, sender: u64) -> usize {
-        let Self { peers, channels, .. } = self;
+    /// Links of `author`, a person, are given the frame beside the name. How many links were given either. One that has
+    /// no room becomes pull-only and is sent `lag`; one that sees a gap falls back to filling and is reported by
+    /// `take_gaps`.
+    pub fn publish(
+        &mut self,
+        number: u64,
+        frame: &Frame,
+        offset: u64,
+        sender: u64,
+        author: Option<(&str, &Frame)>,
+    ) -> usize {
+        let Self { peers, channels, persons, .. } = self;
         let Channels { attached, lagged, gaps, .. } = channels;
+        let (own, to_author): (&[u64], _) = match author {
+            Some((person, frame)) => (persons.get(person).map_or(&[], Vec::as_slice), frame),
+            None => (&[], frame),
+        };
         let mut given = 0;
         for attachment in attached.get_mut(&number).into_iter().flatten() {
             let link = attachment.link;
+            let frame = if own.contains(&link) { to_author } else { frame };
             let Some(framing) = peers.get(link).map(|peer| peer.framing()) else { continue };
             let encoded = || (link != sender).then(|| frame.encoded(framing));
             match attachment.arrive(offset, encoded) {

@@ -15,6 +15,7 @@ mod link;
 mod peer;
 mod peers;
 mod records;
+mod scoring;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -25,6 +26,7 @@ pub use channels::Gap;
 pub use event::{Breach, Event, Layer};
 pub use lanes::Queued;
 pub use peer::Reading;
+pub use scoring::{score_publishes, unscored_bytes};
 pub use transports::{Datagram, Departure, Upgrade};
 
 use crate::wire::Frame;

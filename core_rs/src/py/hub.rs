@@ -1,18 +1,20 @@
 //! `Hub` and the events of transports.
 use super::{
     limit::PyLimiter,
+    score::{DETACHED_TEXT, PyScorer},
     tls::Tls,
     wire::{self, PyFrame},
 };
 use crate::{
     error::Error,
-    hub::{Datagram, Departure, Event, Hub, Reading, Settings, Upgrade},
+    hub::{self, Datagram, Departure, Event, Hub, Reading, Settings, Upgrade},
     websocket::code,
 };
 use pyo3::{
     buffer::PyBuffer,
     exceptions::PyValueError,
     prelude::*,
+    pybacked::PyBackedStr,
     types::{PyByteArray, PyBytes, PyList},
 };
 use std::slice;
@@ -81,6 +83,7 @@ fn to_python(py: Python<'_>, event: Event) -> PyResult<Py<PyAny>> {
 pub(crate) struct PyHub {
     hub: Hub,
     limiter: Option<Py<PyLimiter>>,
+    scorer: Option<Py<PyScorer>>,
     /// The transports' buffer. Held for as long as the hub lives, so that nobody can resize it.
     receive_buffer: PyBuffer<u8>,
     /// What flush sends, joined.
@@ -124,6 +127,14 @@ impl PyHub {
             let mut limiter = this.limiter.as_ref().map(|limiter| limiter.borrow_mut(py));
             let limiter = limiter.as_mut().map(|limiter| &mut limiter.limiter);
             read(&mut this.hub, &this.receive_buffer, &mut Reading { now, limiter, events: &mut events });
+            if let Some(scorer) = &this.scorer {
+                let (scorer, events) = (&scorer.get().scorer, &mut events);
+                match hub::unscored_bytes(events) {
+                    0 => {}
+                    1..=DETACHED_TEXT => hub::score_publishes(events, scorer),
+                    _ => py.detach(|| hub::score_publishes(events, scorer)),
+                }
+            }
         })?;
         let list = PyList::empty(py);
         for event in events {
@@ -137,12 +148,13 @@ impl PyHub {
 impl PyHub {
     #[new]
     #[pyo3(signature = (
-        receive_buffer, *, limiter=None, durable_bytes=262_144, ephemeral_bytes=65_536, control_bytes=262_144,
-        write_bytes=16_384
+        receive_buffer, *, limiter=None, scorer=None, durable_bytes=262_144, ephemeral_bytes=65_536,
+        control_bytes=262_144, write_bytes=16_384
     ))]
     fn new(
         receive_buffer: &Bound<'_, PyByteArray>,
         limiter: Option<Py<PyLimiter>>,
+        scorer: Option<Py<PyScorer>>,
         durable_bytes: usize,
         ephemeral_bytes: usize,
         control_bytes: usize,
@@ -154,6 +166,7 @@ impl PyHub {
         Ok(Self {
             hub: Hub::new(Settings { durable_bytes, ephemeral_bytes, control_bytes, write_bytes }),
             limiter,
+            scorer,
             receive_buffer: PyBuffer::get(receive_buffer)?,
             out: Vec::new(),
             departures: Vec::new(),
@@ -332,9 +345,17 @@ impl PyHub {
         self.with(|hub| hub.drop(number, person, frame.map(|frame| &frame.get().frame)))
     }
 
-    #[pyo3(signature = (number, frame, offset, sender=0))]
-    fn publish(&mut self, number: u64, frame: &Bound<'_, PyFrame>, offset: u64, sender: u64) -> Result<usize, Error> {
-        self.with(|hub| hub.publish(number, &frame.get().frame, offset, sender))
+    #[pyo3(signature = (number, frame, offset, sender=0, author=None))]
+    fn publish(
+        &mut self,
+        number: u64,
+        frame: &Bound<'_, PyFrame>,
+        offset: u64,
+        sender: u64,
+        author: Option<(PyBackedStr, Bound<'_, PyFrame>)>,
+    ) -> Result<usize, Error> {
+        let author = author.as_ref().map(|(person, frame)| (&**person, &frame.get().frame));
+        self.with(|hub| hub.publish(number, &frame.get().frame, offset, sender, author))
     }
 
     #[pyo3(signature = (number, key, frame, sender=0))]

@@ -3,6 +3,7 @@ mod hub;
 mod jwt;
 mod limit;
 mod quic;
+mod score;
 mod tls;
 mod wheel;
 mod wire;
@@ -21,6 +22,8 @@ mod _core {
     use super::limit::PyLimiter;
     #[pymodule_export]
     use super::quic::PyQuic;
+    #[pymodule_export]
+    use super::score::{PyExplanation, PyScore, PyScorer, PySpan, normalise};
     #[pymodule_export]
     use super::tls::Tls;
     #[pymodule_export]

@@ -1,6 +1,7 @@
 //! Frames of clients as Python objects, and frames of the server as made by Python.
 use pyo3::{PyClass, prelude::*, types::PyBytes};
 
+use super::score::PyScore;
 use crate::{
     error::Error,
     wire::{ClientFrame, Frame},
@@ -43,6 +44,7 @@ pub(crate) struct Publish {
     reference: Option<String>,
     body: Py<PyBytes>,
     retry_after_ms: u64,
+    score: Option<Py<PyScore>>,
 }
 
 #[pyclass(module = "chiron._core", frozen, get_all)]
@@ -102,8 +104,9 @@ pub(crate) fn to_python(py: Python<'_>, frame: ClientFrame) -> PyResult<Py<PyAny
             object(py, Attach { id, channel, generation, epoch, after })
         }
         ClientFrame::Detach { id, channel, generation } => object(py, Detach { id, channel, generation }),
-        ClientFrame::Publish { id, channel, client_id, n, kind, reference, body, retry_after_ms } => {
-            object(py, Publish { id, channel, client_id, n, kind, reference, body: bytes(body), retry_after_ms })
+        ClientFrame::Publish { id, channel, client_id, n, kind, reference, body, retry_after_ms, score } => {
+            let (body, score) = (bytes(body), score.map(|score| Py::new(py, PyScore::from(score))).transpose()?);
+            object(py, Publish { id, channel, client_id, n, kind, reference, body, retry_after_ms, score })
         }
         ClientFrame::Watermark { id, channel, received, read } => object(py, Watermark { id, channel, received, read }),
         ClientFrame::Sync { id, channel, after, before, limit } => {

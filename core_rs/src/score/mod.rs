@@ -1,3 +1,227 @@
-//! What a text is worth a moderator's look for. Pure: no clock, no policy; `chat.service` decides what a score means.
+//! What a text is worth a moderator's look for: numbers and places, no verdict. Pure: no clock, no policy; `chat.service`
+//! decides what a score means.
+//!
+//! ```text
+//!   text ─normalise─► words ─model──► probabilities of five heads ─┐
+//!                       ├───lists──► terms, identities ───────────── + ─► score, or explanation
+//!                       └───detect─► details of contact ───────────┘
+//! ```
+//! Everything is arithmetic of integers over tables, so a text has the same score on every machine.
 pub mod detect;
+mod explain;
+pub mod lists;
+pub mod model;
 pub mod normalise;
+
+pub use explain::{Explanation, Span};
+pub use lists::ListError;
+pub use model::{HEADS, Heads, LEVELS, ModelError};
+
+use detect::{Finding, Kind};
+use lists::{Allow, Listed, Search, Terms};
+use model::Model;
+use normalise::{Normalised, Normaliser};
+use std::{
+    cell::RefCell,
+    ops::Range,
+    sync::{Arc, Mutex, PoisonError, RwLock},
+};
+
+/// Heads that the mention of a group alone may raise: abuse and hate.
+const OF_GROUPS: [usize; 2] = [0, 1];
+/// Index of the level `flag`.
+const FLAG: usize = 1;
+
+/// What keeps a file from being used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ScorerError {
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    #[error(transparent)]
+    List(#[from] ListError),
+}
+
+/// Kinds of details, each once.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Kinds(u8);
+
+impl Kinds {
+    const ALL: [Kind; 6] = [Kind::Mail, Kind::Phone, Kind::Handle, Kind::Upi, Kind::Link, Kind::Payment];
+
+    /// In a fixed order.
+    pub fn iter(self) -> impl Iterator<Item = Kind> {
+        Self::ALL.into_iter().filter(move |&kind| self.0 & Self::bit(kind) != 0)
+    }
+
+    fn bit(kind: Kind) -> u8 {
+        1 << kind as u8
+    }
+}
+
+impl FromIterator<Kind> for Kinds {
+    fn from_iter<T: IntoIterator<Item = Kind>>(kinds: T) -> Self {
+        Self(kinds.into_iter().fold(0, |bits, kind| bits | Self::bit(kind)))
+    }
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Score {
+    /// Calibrated probabilities in 1/65536.
+    pub heads: Heads<u32>,
+    /// Of the worst listed term: 0 none, 1 mild, 2 strong, 3 slur or worst.
+    pub severity: u8,
+    /// Details of contact and payment.
+    pub contact: Kinds,
+    /// Invisible characters in clusters, or several words of mixed scripts.
+    pub suspicious: bool,
+    /// Abuse or hate are at `flag` by the mention of a group alone.
+    pub identity_only: bool,
+    /// The text was longer than is read.
+    pub cut: bool,
+}
+
+/// What is used together: one call sees one engine, whatever is loaded meanwhile.
+#[derive(Clone)]
+struct Engine {
+    model: Arc<Model>,
+    terms: Arc<Terms>,
+    allow: Arc<Allow>,
+}
+
+/// Room that scoring needs, kept from text to text.
+#[derive(Default)]
+struct Scratch {
+    normaliser: Normaliser,
+    model: model::Scratch,
+    search: Search,
+}
+
+thread_local! {
+    static SCRATCH: RefCell<Scratch> = RefCell::default();
+}
+
+/// Scores texts, on any number of threads, and takes other files while it does.
+pub struct Scorer {
+    engine: RwLock<Arc<Engine>>,
+    /// Held while files are read, so that no load undoes another.
+    loading: Mutex<()>,
+}
+
+impl Scorer {
+    pub fn new(model: &[u8], terms: &[u8], allow: &[u8]) -> Result<Self, ScorerError> {
+        let engine = Engine {
+            model: Model::new(model)?.into(),
+            terms: Terms::new(terms)?.into(),
+            allow: Allow::new(allow)?.into(),
+        };
+        Ok(Self { engine: RwLock::new(engine.into()), loading: Mutex::default() })
+    }
+
+    /// Replaces what is given, all of it at once, or nothing where something of it cannot be used.
+    pub fn load(&self, model: Option<&[u8]>, terms: Option<&[u8]>, allow: Option<&[u8]>) -> Result<(), ScorerError> {
+        let _loading = self.loading.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut engine = (*self.engine()).clone();
+        if let Some(file) = model {
+            engine.model = Model::new(file)?.into();
+        }
+        if let Some(file) = terms {
+            engine.terms = Terms::new(file)?.into();
+        }
+        if let Some(file) = allow {
+            engine.allow = Allow::new(file)?.into();
+        }
+        *self.engine.write().unwrap_or_else(PoisonError::into_inner) = engine.into();
+        Ok(())
+    }
+
+    pub fn score(&self, text: &str) -> Score {
+        SCRATCH.with_borrow_mut(|scratch| self.engine().score(text, scratch))
+    }
+
+    /// The same score, with the places and words that made it.
+    pub fn explain(&self, text: &str) -> Explanation {
+        SCRATCH.with_borrow_mut(|scratch| self.engine().explain(text, scratch))
+    }
+
+    /// By head and level, in 1/65536.
+    pub fn thresholds(&self) -> Heads<[u32; LEVELS.len()]> {
+        *self.engine().model.thresholds()
+    }
+
+    /// SHA-256 of the model's file.
+    pub fn model(&self) -> [u8; 32] {
+        *self.engine().model.digest()
+    }
+
+    fn engine(&self) -> Arc<Engine> {
+        // A writer only assigns, so what a panic left behind it is whole.
+        Arc::clone(&self.engine.read().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Engine {
+    fn score(&self, text: &str, scratch: &mut Scratch) -> Score {
+        let Scratch { normaliser, model, search } = scratch;
+        self.rate(normaliser.run(text), &detect::find(beginning(text)), model, search)
+    }
+
+    fn rate(
+        &self,
+        normalised: &Normalised,
+        details: &[Finding],
+        model: &mut model::Scratch,
+        search: &mut Search,
+    ) -> Score {
+        search.run(&self.terms, &self.allow, normalised);
+        let heads = self.model.score(words(normalised), model);
+        let severity = search.severity();
+        Score {
+            heads,
+            severity,
+            contact: details.iter().map(|found| found.kind).collect(),
+            suspicious: normalised.suspicious,
+            identity_only: severity == 0 && self.flags(&heads) && self.is_only_identity(normalised, search, model),
+            cut: normalised.cut,
+        }
+    }
+
+    /// Whether abuse or hate are at `flag`.
+    fn flags(&self, heads: &Heads<u32>) -> bool {
+        OF_GROUPS.iter().any(|&head| heads[head] >= self.model.thresholds()[head][FLAG])
+    }
+
+    /// Whether no head is at `flag` once the names of groups are people's.
+    fn is_only_identity(&self, text: &Normalised, search: &Search, scratch: &mut model::Scratch) -> bool {
+        let words: Vec<&str> = words(text).collect();
+        let (mut replaced, mut next) = (Vec::with_capacity(words.len()), 0);
+        for identity in search.found().iter().filter(|found| found.listed == Listed::Identity) {
+            let Range { start, end } = identity.words;
+            if next <= start {
+                replaced.extend_from_slice(&words[next..start]);
+                replaced.push(if words[end - 1].ends_with('s') { "people" } else { "person" });
+            }
+            next = next.max(end);
+        }
+        if next == 0 {
+            return false;
+        }
+        replaced.extend_from_slice(&words[next..]);
+        let heads = self.model.score(replaced.into_iter(), scratch);
+        heads.iter().zip(self.model.thresholds()).all(|(score, thresholds)| *score < thresholds[FLAG])
+    }
+}
+
+/// What detectors read of a text: no more than is normalised.
+fn beginning(text: &str) -> &str {
+    let mut end = text.len().min(normalise::READ);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    &text[..end]
+}
+
+/// The words that the model reads.
+fn words(text: &Normalised) -> impl Iterator<Item = &str> + Clone {
+    let plain = text.plain.as_str();
+    text.words.iter().map(|word| &plain[word.start as usize..word.end as usize])
+}

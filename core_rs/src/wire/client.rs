@@ -5,7 +5,10 @@
 //! is answered with an error, in its place; the link goes on. A *member* or an operation that is not known is ignored,
 //! so that newer clients can speak to older servers; an unknown operation with an id still gets its one answer.
 use super::members::{Fault, Member, Members};
-use crate::json::{NotJson, Reader};
+use crate::{
+    json::{NotJson, Reader},
+    score::Score,
+};
 
 /// Frames that one message may hold.
 pub const MAX_FRAMES: usize = 64;
@@ -47,6 +50,8 @@ pub enum ClientFrame {
         body: Vec<u8>,
         /// 0 from `parse`; the limit of the bound person sets it.
         retry_after_ms: u64,
+        /// None from `parse`; the hub's scorer sets it.
+        score: Option<Score>,
     },
     Watermark {
         id: u64,
@@ -229,6 +234,7 @@ fn publish(members: &Members<'_>) -> Result<ClientFrame, Fault> {
         reference: members.optional(Member::Ref, Members::uuid)?,
         body: members.object(Member::Body)?,
         retry_after_ms: 0,
+        score: None,
     })
 }
 
@@ -299,7 +305,7 @@ mod tests {
             ClientFrame::Detach { id, channel, generation } => {
                 json!({"type": "Detach", "id": id, "channel": channel, "generation": generation})
             }
-            ClientFrame::Publish { id, channel, client_id, n, kind, reference, body, retry_after_ms } => json!({
+            ClientFrame::Publish { id, channel, client_id, n, kind, reference, body, retry_after_ms, .. } => json!({
                 "type": "Publish", "id": id, "channel": channel, "client_id": client_id, "n": n, "kind": kind,
                 "ref": reference, "body": text(body), "retry_after_ms": retry_after_ms,
             }),
@@ -447,7 +453,17 @@ mod tests {
             ClientFrame::Detach { id, channel, generation } => {
                 json!({"op": "detach", "id": id, "channel": channel, "gen": generation})
             }
-            ClientFrame::Publish { id, channel, client_id, n, kind, reference: None, body, retry_after_ms: 0 } => {
+            ClientFrame::Publish {
+                id,
+                channel,
+                client_id,
+                n,
+                kind,
+                reference: None,
+                body,
+                retry_after_ms: 0,
+                score: None,
+            } => {
                 json!({"op": "publish", "id": id, "channel": channel, "client_id": client_id, "n": n, "kind": kind,
                        "body": object(body)})
             }

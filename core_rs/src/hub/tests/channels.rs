@@ -15,10 +15,10 @@ fn live(bench: &mut Bench, person: &str, number: u64, after: u64) -> u64 {
 fn the_sender_is_not_given_its_own_delivery_but_the_next_one() {
     let mut bench = Bench::new();
     let (sender, other) = (live(&mut bench, "p", 1, 0), live(&mut bench, "p", 1, 0));
-    assert_eq!(bench.hub.publish(1, &delivery(1, 1), 1, sender), 1);
-    assert_eq!(bench.hub.publish(1, &delivery(1, 2), 2, other), 1);
-    assert_eq!(bench.hub.publish(1, &delivery(1, 2), 2, other), 0, "a repeat is given to nobody");
-    assert_eq!(bench.hub.publish(2, &delivery(2, 1), 1, 0), 0, "nor is another channel");
+    assert_eq!(bench.hub.publish(1, &delivery(1, 1), 1, sender, None), 1);
+    assert_eq!(bench.hub.publish(1, &delivery(1, 2), 2, other, None), 1);
+    assert_eq!(bench.hub.publish(1, &delivery(1, 2), 2, other, None), 0, "a repeat is given to nobody");
+    assert_eq!(bench.hub.publish(2, &delivery(2, 1), 1, 0, None), 0, "nor is another channel");
     assert!(bench.hub.take_gaps().is_empty());
     let heard = bench.hear_all();
     assert_eq!(heard[&sender].offsets(1), [2]);
@@ -31,14 +31,14 @@ fn what_is_published_while_the_log_is_read_follows_it_without_gap_or_repeat() {
     let id = bench.bound("p");
     assert!(bench.hub.attach(id, 1, 1, 3));
     assert_eq!(bench.hub.attached(id, 1), Some(State::Filling));
-    assert_eq!(bench.hub.publish(1, &delivery(1, 6), 6, 0), 0);
-    assert_eq!(bench.hub.publish(1, &delivery(1, 7), 7, id), 0);
-    assert_eq!(bench.hub.publish(1, &delivery(1, 8), 8, 0), 0);
+    assert_eq!(bench.hub.publish(1, &delivery(1, 6), 6, 0, None), 0);
+    assert_eq!(bench.hub.publish(1, &delivery(1, 7), 7, id, None), 0);
+    assert_eq!(bench.hub.publish(1, &delivery(1, 8), 8, 0, None), 0);
     assert!(bench.hub.fill(id, 1, 1, &[delivery(1, 3), delivery(1, 4)]));
     assert_eq!(bench.hub.go_live(id, 1, 1), Some(4));
     assert!(bench.hub.fill(id, 1, 1, &[delivery(1, 5), delivery(1, 6)]));
     assert_eq!(bench.hub.go_live(id, 1, 1), None);
-    assert_eq!(bench.hub.publish(1, &delivery(1, 9), 9, 0), 1);
+    assert_eq!(bench.hub.publish(1, &delivery(1, 9), 9, 0, None), 1);
     assert_eq!(bench.hear(id).offsets(1), [4, 5, 6, 8, 9]);
 }
 
@@ -46,9 +46,9 @@ fn what_is_published_while_the_log_is_read_follows_it_without_gap_or_repeat() {
 fn a_gap_is_reported_and_read_from_the_log() {
     let mut bench = Bench::new();
     let id = live(&mut bench, "p", 1, 0);
-    bench.hub.publish(1, &delivery(1, 1), 1, 0);
-    assert_eq!(bench.hub.publish(1, &delivery(1, 4), 4, 0), 0);
-    assert_eq!(bench.hub.publish(1, &delivery(1, 5), 5, 0), 0);
+    bench.hub.publish(1, &delivery(1, 1), 1, 0, None);
+    assert_eq!(bench.hub.publish(1, &delivery(1, 4), 4, 0, None), 0);
+    assert_eq!(bench.hub.publish(1, &delivery(1, 5), 5, 0, None), 0);
     assert_eq!(bench.hub.take_gaps(), [Gap { link: id, number: 1, generation: 1, after: 1 }]);
     assert!(bench.hub.take_gaps().is_empty());
     assert!(bench.hub.fill(id, 1, 1, &[delivery(1, 2), delivery(1, 3)]));
@@ -61,7 +61,7 @@ fn gaps_of_what_is_gone_are_not_reported() {
     let mut bench = Bench::new();
     let (closed, detached, renewed) =
         (live(&mut bench, "p", 1, 0), live(&mut bench, "p", 1, 0), live(&mut bench, "p", 1, 0));
-    bench.hub.publish(1, &delivery(1, 2), 2, 0);
+    bench.hub.publish(1, &delivery(1, 2), 2, 0, None);
     bench.hub.close(closed);
     bench.hub.detach(detached, 1, 1);
     bench.hub.attach(renewed, 1, 2, 2);
@@ -93,8 +93,8 @@ fn to_attach_again_drops_what_waited_so_that_nothing_comes_twice() {
     bench.hub.attach(id, 2, 1, 0);
     bench.hub.go_live(id, 2, 1);
     for offset in 1..=3 {
-        bench.hub.publish(1, &delivery(1, offset), offset, 0);
-        bench.hub.publish(2, &delivery(2, offset), offset, 0);
+        bench.hub.publish(1, &delivery(1, offset), offset, 0, None);
+        bench.hub.publish(2, &delivery(2, offset), offset, 0, None);
     }
     assert!(bench.hub.attach(id, 1, 2, 1));
     assert!(bench.hub.fill(id, 1, 2, &[delivery(1, 2), delivery(1, 3)]));
@@ -109,8 +109,8 @@ fn removal_ends_every_attachment_of_the_person_and_takes_back_what_waits() {
     let mut bench = Bench::new();
     let (first, second) = (live(&mut bench, "p", 1, 0), live(&mut bench, "p", 1, 0));
     let (elsewhere, stays) = (live(&mut bench, "p", 2, 0), live(&mut bench, "q", 1, 0));
-    bench.hub.publish(1, &delivery(1, 1), 1, 0);
-    bench.hub.publish(2, &delivery(2, 1), 1, 0);
+    bench.hub.publish(1, &delivery(1, 1), 1, 0, None);
+    bench.hub.publish(2, &delivery(2, 1), 1, 0, None);
     bench.hub.publish_event(1, "k", &event(1, "typing"), 0);
     let mut links = bench.hub.drop(1, "p", Some(&Frame::detached(1, "removed")));
     links.sort_unstable();
@@ -118,7 +118,7 @@ fn removal_ends_every_attachment_of_the_person_and_takes_back_what_waits() {
     expected.sort_unstable();
     assert_eq!(links, expected);
     assert!(bench.hub.drop(1, "p", None).is_empty());
-    assert_eq!(bench.hub.publish(1, &delivery(1, 2), 2, 0), 1);
+    assert_eq!(bench.hub.publish(1, &delivery(1, 2), 2, 0, None), 1);
     let heard = bench.hear_all();
     for id in [first, second] {
         assert_eq!(heard[&id].received.len(), 1);
@@ -138,14 +138,14 @@ fn a_full_durable_lane_makes_the_channel_pull_only() {
     let mut offset = 0;
     while bench.hub.attached(slow, 1) == Some(State::Live) {
         offset += 1;
-        bench.hub.publish(1, &sized(1, offset, 100), offset, 0);
+        bench.hub.publish(1, &sized(1, offset, 100), offset, 0, None);
         bench.flush();
         assert!(bench.hub.queued(slow) <= SETTINGS.durable_bytes + 100);
     }
     assert_eq!(bench.hub.attached(slow, 1), Some(State::Lagging));
     assert_eq!(bench.hub.attached(quick, 1), Some(State::Live));
     assert_eq!(bench.hub.stats().lagged, 1);
-    assert_eq!(bench.hub.publish(1, &sized(1, offset + 1, 100), offset + 1, 0), 1);
+    assert_eq!(bench.hub.publish(1, &sized(1, offset + 1, 100), offset + 1, 0, None), 1);
     assert_eq!(bench.hub.go_live(slow, 1, 1), None);
     assert!(!bench.hub.fill(slow, 1, 1, &[delivery(1, offset)]));
     bench.hub.resume(slow);
@@ -154,7 +154,7 @@ fn a_full_durable_lane_makes_the_channel_pull_only() {
     assert_eq!(client.frames("lag")[0]["head"], offset);
     assert!(bench.hub.attach(slow, 1, 2, offset + 1));
     assert_eq!(bench.hub.go_live(slow, 1, 2), None);
-    assert_eq!(bench.hub.publish(1, &delivery(1, offset + 2), offset + 2, 0), 2);
+    assert_eq!(bench.hub.publish(1, &delivery(1, offset + 2), offset + 2, 0, None), 2);
 }
 
 #[test]
@@ -197,13 +197,13 @@ fn a_link_that_closes_leaves_the_others_attached() {
         bench.hub.close(id);
     }
     assert_eq!(bench.hub.stats().attachments, 10);
-    assert_eq!(bench.hub.publish(1, &delivery(1, 1), 1, 0), 5);
+    assert_eq!(bench.hub.publish(1, &delivery(1, 1), 1, 0, None), 5);
     for &id in links.iter().skip(1).step_by(2) {
         assert_eq!(bench.hub.attached(id, 1), Some(State::Live));
         assert_eq!(bench.hub.attached(id, 2), Some(State::Filling));
         assert!(bench.hub.detach(id, 1, 1));
     }
-    assert_eq!(bench.hub.publish(1, &delivery(1, 2), 2, 0), 0);
+    assert_eq!(bench.hub.publish(1, &delivery(1, 2), 2, 0, None), 0);
 }
 
 // ------------------------------------------------------------------------------------------------------------ a model
@@ -274,7 +274,7 @@ proptest! {
                     log.push(sender);
                     let offset = log.len() as u64;
                     if published {
-                        bench.hub.publish(1, &delivery(1, offset), offset, sender);
+                        bench.hub.publish(1, &delivery(1, offset), offset, sender, None);
                     }
                 }
                 Step::Attach { link, behind } => {
@@ -336,7 +336,7 @@ proptest! {
         // A record that was never published shows only when the next one is: publish one last.
         log.push(0);
         let head = log.len() as u64;
-        bench.hub.publish(1, &delivery(1, head), head, 0);
+        bench.hub.publish(1, &delivery(1, head), head, 0, None);
         for gap in bench.hub.take_gaps() {
             let page: Vec<Frame> = (gap.after + 1..=head).map(|offset| delivery(1, offset)).collect();
             prop_assert!(bench.hub.fill(gap.link, 1, gap.generation, &page));
@@ -356,4 +356,26 @@ proptest! {
         let stats = bench.hub.stats();
         prop_assert_eq!(stats, Stats { frames: stats.frames, ..Default::default() });
     }
+}
+
+#[test]
+fn links_of_the_author_are_given_another_frame_live_or_later() {
+    let mut bench = Bench::new();
+    let (sender, own, other) = (live(&mut bench, "p", 1, 0), live(&mut bench, "p", 1, 0), live(&mut bench, "q", 1, 0));
+    let late = bench.bound("p");
+    assert!(bench.hub.attach(late, 1, 1, 0));
+    let (redacted, whole) = (sized(1, 1, 1), sized(1, 1, 40));
+    assert_eq!(bench.hub.publish(1, &redacted, 1, sender, Some(("p", &whole))), 2);
+    assert_eq!(bench.hub.publish(1, &sized(1, 2, 1), 2, 0, Some(("nobody", &whole))), 3);
+    assert_eq!(bench.hub.go_live(late, 1, 1), None);
+    let heard = bench.hear_all();
+    let lengths = |link: u64| -> Vec<(u64, usize)> {
+        let text = |frame: &serde_json::Value| frame["body"]["text"].as_str().map_or(0, str::len);
+        let deliveries = heard[&link].frames("delivery");
+        deliveries.iter().map(|frame| (frame["offset"].as_u64().unwrap_or(0), text(frame))).collect()
+    };
+    assert_eq!(lengths(sender), [(2, 1)]);
+    assert_eq!(lengths(own), [(1, 40), (2, 1)]);
+    assert_eq!(lengths(other), [(1, 1), (2, 1)]);
+    assert_eq!(lengths(late), [(1, 40), (2, 1)]);
 }

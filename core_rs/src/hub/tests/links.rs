@@ -1,6 +1,7 @@
 use super::*;
 use crate::{
-    hub::{Layer, Stats},
+    hub::{Layer, Stats, score_publishes, unscored_bytes},
+    score::{Scorer, model::noise},
     wire::ClientFrame,
 };
 use client::record;
@@ -117,7 +118,7 @@ fn acks_leave_in_order_and_before_deliveries() {
     let id = bench.bound("p");
     bench.hub.attach(id, 1, 1, 0);
     bench.hub.go_live(id, 1, 1);
-    bench.hub.publish(1, &delivery(1, 1), 1, 0);
+    bench.hub.publish(1, &delivery(1, 1), 1, 0, None);
     for answer in 1..=3 {
         assert!(bench.hub.send_frame(id, &ok(answer)));
     }
@@ -233,7 +234,7 @@ fn links_on_streams_share_frames_with_links_over_websocket() {
         assert_eq!(bench.hub.go_live(id, 1, 1), None);
     }
     let frame = delivery(1, 1);
-    assert_eq!(bench.hub.publish(1, &frame, 1, 0), 2);
+    assert_eq!(bench.hub.publish(1, &frame, 1, 0, None), 2);
     let mut sent = bench.drain_all();
     assert_eq!(sent[&streamed][2..], *frame.payload());
     let mut client = Client::upgraded();
@@ -266,7 +267,7 @@ fn only_events_that_fit_leave_as_datagrams() {
     tell(&mut bench);
     let (stream, beside) = bench.flush_beside(9);
     assert_eq!((stream.len(), beside.len()), (0, 2));
-    bench.hub.publish(1, &delivery(1, 1), 1, 0);
+    bench.hub.publish(1, &delivery(1, 1), 1, 0, None);
     bench.hub.send_frame(id, &ok(1));
     let (stream, beside) = bench.flush_beside(9);
     assert_eq!((stream.len(), beside.len()), (1, 0), "records never leave as datagrams");
@@ -339,7 +340,7 @@ fn a_finished_link_on_a_stream_sends_its_control_lane_and_marks_the_last_bytes()
     let id = bench.streamed("p", 1_000);
     bench.hub.attach(id, 1, 1, 0);
     bench.hub.go_live(id, 1, 1);
-    bench.hub.publish(1, &delivery(1, 1), 1, 0);
+    bench.hub.publish(1, &delivery(1, 1), 1, 0, None);
     bench.hub.publish_event(1, "k", &event(1, "typing"), 0);
     bench.hub.send_frame(id, &ok(1));
     let close = Frame::close(1001, "draining", 100, true);
@@ -353,4 +354,49 @@ fn a_finished_link_on_a_stream_sends_its_control_lane_and_marks_the_last_bytes()
     assert!(bench.hub.finish(id, 1001, "") && !bench.hub.is_dirty());
     assert!(bench.hub.close(id));
     assert_eq!(bench.hub.stats(), Stats { frames: 2, ..Default::default() });
+}
+
+/// A publish of one kind and body.
+fn said(id: u64, kind: &str, body: &str) -> String {
+    format!(
+        r#"{{"op":"publish","id":{id},"channel":"conv:1","client_id":"01ARZ3NDEKTSV4RRFF{id:08}","n":1,"kind":"{kind}","body":{body}}}"#
+    )
+}
+
+#[test]
+fn publishes_of_text_that_pass_the_limit_are_scored_on_every_transport() {
+    let scorer = Scorer::new(&noise(1), b"2\tass", b"").expect("the files can be used");
+    let mut bench = Bench::new();
+    let link = bench.bound("p");
+    let streamed = bench.streamed("q", 0);
+    let messages = [
+        said(1, "text", r#"{"text":"you \u0061ss"}"#),
+        said(2, "text", r#"{"text":7}"#),
+        said(3, "attachment", r#"{"text":"you ass"}"#),
+        format!("[{},{}]", said(4, "text", r#"{"text":"ass"}"#), said(5, "text", r#"{"text":"x"}"#)),
+    ];
+    for stream in [false, true] {
+        let mut events = Vec::new();
+        for message in &messages {
+            events.extend(if stream {
+                bench.feed_link(streamed, &record(message))
+            } else {
+                bench.feed(link, &text(message))
+            });
+        }
+        let refused = events.len() - 1;
+        if let Event::Frame(ClientFrame::Publish { retry_after_ms, .. }) = &mut events[refused] {
+            *retry_after_ms = 1;
+        }
+        assert!(unscored_bytes(&events) > 0);
+        score_publishes(&mut events, &scorer);
+        let severities: Vec<_> = events
+            .iter()
+            .map(|event| match event {
+                Event::Frame(ClientFrame::Publish { score, .. }) => score.map(|score| score.severity),
+                event => panic!("no publish: {event:?}"),
+            })
+            .collect();
+        assert_eq!(severities, [Some(2), None, None, Some(2), None]);
+    }
 }

@@ -416,7 +416,7 @@ impl World {
             };
             let sender = self.logs[at(number)][offset as usize - 1];
             for _ in 0..times {
-                self.bench.hub.publish(number, &record(number, offset), offset, sender);
+                self.bench.hub.publish(number, &record(number, offset), offset, sender, None);
             }
         }
     }
@@ -620,7 +620,7 @@ impl World {
         for number in CHANNELS {
             self.append(number, 0);
             let offset = self.logs[at(number)].len() as u64;
-            self.bench.hub.publish(number, &record(number, offset), offset, 0);
+            self.bench.hub.publish(number, &record(number, offset), offset, 0, None);
         }
         self.catch_up();
         for party in &self.parties {

@@ -57,7 +57,7 @@ fn ids_that_are_gone_do_nothing_and_say_so() {
         assert_eq!(bench.hub.queued(id), 0);
     }
     assert!(bench.hub.drop(1, "p", None).is_empty());
-    assert_eq!(bench.hub.publish(1, &delivery(1, 1), 1, 0), 0);
+    assert_eq!(bench.hub.publish(1, &delivery(1, 1), 1, 0, None), 0);
     assert!(bench.hub.close(fresh));
     assert_eq!(bench.hub.stats(), Default::default());
 }
@@ -198,11 +198,11 @@ fn test_rfc6455_5_5_1_a_close_frame_is_answered_behind_acks_and_nothing_follows(
     bench.hub.attach(id, 1, 1, 0);
     bench.hub.go_live(id, 1, 1);
     bench.hub.send_frame(id, &ok(7));
-    bench.hub.publish(1, &delivery(1, 1), 1, 0);
+    bench.hub.publish(1, &delivery(1, 1), 1, 0, None);
     let events = bench.feed(id, &[masked(8, b"\x0f\xa0bye"), text("behind")].concat());
     assert!(matches!(&events[..], [E::PeerClosed { code: 4000, reason }] if reason == "bye"), "{events:?}");
     assert!(!bench.hub.send_frame(id, &ok(8)));
-    assert_eq!(bench.hub.publish(1, &delivery(1, 2), 2, 0), 0);
+    assert_eq!(bench.hub.publish(1, &delivery(1, 2), 2, 0, None), 0);
     assert!(bench.feed(id, &masked(9, b"ping")).is_empty());
     bench.hub.finish(id, 1001, "not sent: one close frame is enough");
     let client = bench.hear(id);
@@ -250,8 +250,8 @@ fn a_frame_that_was_begun_is_completed_before_the_close_frame() {
     let id = bench.bound("p");
     bench.hub.attach(id, 1, 1, 0);
     bench.hub.go_live(id, 1, 1);
-    bench.hub.publish(1, &sized(1, 1, 1_500), 1, 0);
-    bench.hub.publish(1, &delivery(1, 2), 2, 0);
+    bench.hub.publish(1, &sized(1, 1, 1_500), 1, 0, None);
+    bench.hub.publish(1, &delivery(1, 2), 2, 0, None);
     let begun = bench.flush().remove(0).1;
     bench.hub.finish(id, 4002, "too slow");
     let mut client = Client::upgraded();

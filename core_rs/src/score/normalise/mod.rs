@@ -155,6 +155,11 @@ struct Cell {
     end: u32,
 }
 
+/// The ASCII letter or digit that a character looks like (UTS 39), or itself.
+pub(super) fn look_alike(letter: char) -> char {
+    unicode::fold(letter).unwrap_or(letter)
+}
+
 /// The pipeline with its buffers, to be used again for the next text.
 #[derive(Debug, Default)]
 pub struct Normaliser {

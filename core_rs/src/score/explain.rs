@@ -1,0 +1,107 @@
+//! Why a text has its score: places for a person to look at, and the words that weigh most.
+use super::{
+    Engine, Scratch, beginning, detect,
+    lists::Listed,
+    model::{HEADS, Model},
+    normalise::{Guise, Normalised},
+    words,
+};
+use std::ops::Range;
+
+/// Features of an explanation.
+const FEATURES: usize = 10;
+/// Index of the level `attention`, from which a head is explained.
+const ATTENTION: usize = 0;
+
+#[derive(Debug, Clone)]
+pub struct Explanation {
+    pub score: super::Score,
+    /// In order of their beginning.
+    pub spans: Vec<Span>,
+    /// Head, piece of text and by how much the head's logit is higher for it; the greatest first.
+    pub features: Vec<(&'static str, String, f64)>,
+}
+
+/// A place in the text, in code points, half-open.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Span {
+    pub start: usize,
+    pub end: usize,
+    pub label: &'static str,
+    /// Of a term; else 0.
+    pub severity: u8,
+    /// A term as it is listed; else the place as it is written.
+    pub text: String,
+}
+
+impl Engine {
+    pub(super) fn explain(&self, text: &str, scratch: &mut Scratch) -> Explanation {
+        let Scratch { normaliser, model, search } = scratch;
+        let normalised = normaliser.run(text);
+        let details = detect::find(beginning(text));
+        let score = self.rate(normalised, &details, model, search);
+        let mut spans: Vec<Span> =
+            details.into_iter().map(|found| span(text, found.range, found.kind.name())).collect();
+        for suspect in &normalised.suspects {
+            let label = match suspect.guise {
+                Guise::Invisible => "invisible",
+                Guise::MixedScript => "mixed_script",
+            };
+            spans.push(span(text, suspect.start as usize..suspect.end as usize, label));
+        }
+        for found in search.found() {
+            if let Listed::Severity(severity) = found.listed {
+                let place = normalised.plain.written(found.place.clone());
+                let term = self.terms.text(found.term).to_owned();
+                spans.push(Span { severity, text: term, ..span(text, place, "term") });
+            }
+        }
+        spans.sort_by_key(|span| (span.start, span.end));
+        let features = features(&self.model, &score.heads, text, normalised, model);
+        Explanation { score, spans, features }
+    }
+}
+
+fn span(text: &str, place: Range<usize>, label: &'static str) -> Span {
+    let written = text.chars().skip(place.start).take(place.len()).collect();
+    Span { start: place.start, end: place.end, label, severity: 0, text: written }
+}
+
+/// Words without which a head that asks for attention would be lower, and by how much: in the window that made the head's
+/// logit, each is left out once.
+fn features(
+    model: &Model,
+    heads: &[u32; HEADS.len()],
+    text: &str,
+    normalised: &Normalised,
+    scratch: &mut super::model::Scratch,
+) -> Vec<(&'static str, String, f64)> {
+    let asking = |head: usize| heads[head] >= model.thresholds()[head][ATTENTION];
+    let Some(logits) = model.logits(words(normalised), scratch) else { return Vec::new() };
+    let mut shares: Vec<(i64, usize, usize)> = Vec::new();
+    let mut windows: Vec<&Range<usize>> = logits.iter().map(|(_, window)| window).collect();
+    windows.dedup();
+    for window in windows {
+        let own = words(normalised).enumerate().take(window.end).skip(window.start);
+        let Some(whole) = model.logits(own.clone().map(|(_, word)| word), scratch) else { continue };
+        for place in window.clone() {
+            let others = own.clone().filter(|(index, _)| *index != place).map(|(_, word)| word);
+            let without = model.logits(others, scratch);
+            for (head, (_, of)) in logits.iter().enumerate() {
+                if of == window && asking(head) {
+                    let without = without.as_ref().map_or(0, |without| without[head].0);
+                    shares.push((whole[head].0 - without, head, place));
+                }
+            }
+        }
+    }
+    shares.retain(|(share, ..)| *share > 0);
+    shares.sort_by_key(|&(share, head, word)| (-share, head, word));
+    shares.truncate(FEATURES);
+    let named = shares.into_iter().map(|(share, head, word)| {
+        let place = &normalised.words[word];
+        let written = normalised.plain.written(place.start as usize..place.end as usize);
+        (HEADS[head], span(text, written, "").text, share as f64 / 65536.0)
+    });
+    named.collect()
+}
