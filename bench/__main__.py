@@ -13,12 +13,12 @@ from pathlib import Path
 
 import msgspec
 
-from bench import plot, quic, s1, s3, tables
+from bench import plot, quic, s1, s3, score, tables
 from bench.measure import Cores, machine
 from bench.processes import BenchError, Loadgen, build_loadgen, build_send_loop, child
 from bench.progress import say
 
-SCENARIOS = ("s1", "s3", "quic")
+SCENARIOS = ("s1", "s3", "quic", "score")
 
 
 class Run(msgspec.Struct, omit_defaults=True):
@@ -30,6 +30,7 @@ class Run(msgspec.Struct, omit_defaults=True):
     s1: s1.Result | None = None
     s3: s3.Result | None = None
     quic: quic.Result | None = None
+    score: score.Result | None = None
 
 
 def arguments() -> argparse.Namespace:
@@ -38,6 +39,7 @@ def arguments() -> argparse.Namespace:
         description="Benchmarks of Chiron: a real server on a temporary data folder, and its durable commits.",
         epilog="s1: fan-out, CPU a delivery and memory a link. s3: durable publish, acked messages a second. "
         "quic: CPU of requests, handshakes and pushes over HTTP/3, beside aioquic. "
+        "score: time to score a text, beside SHA-256. "
         "bench/README.md says how to read the tables. Exit status: 0 done; 1 something was lost, repeated or out of "
         "order; 2 wrong arguments; 69 the run could not be made.",
     )
@@ -59,6 +61,10 @@ async def run(wanted: list[str], quick: bool) -> Run:
     result = Run(datetime.now(UTC), machine(), quick)
     # What is started from here, PostgreSQL among it, stays away from the measured core.
     cores.pin([os.getpid()], cores.load)
+    if "score" in wanted:
+        result.score = score.run(score.QUICK if quick else score.FULL, cores)
+    if wanted == ["score"]:
+        return result
     with tempfile.TemporaryDirectory(prefix="chiron-bench-") as name:
         folder = Path(name)
         say("Building the generator")
@@ -94,7 +100,7 @@ def main() -> int:
         return 69
     except asyncio.CancelledError:
         return 130
-    print(tables.text(result.machine, result.s1, result.s3, result.quic, judged=not options.quick))
+    print(tables.text(result.machine, result.s1, result.s3, result.quic, result.score, judged=not options.quick))
     if options.json:
         options.json.write_bytes(msgspec.json.format(msgspec.json.encode(result), indent=1) + b"\n")
     if options.plot:

@@ -104,6 +104,32 @@ class Community:
             channels += [await self.room(members)] * len(members)
         return channels
 
+    async def pairs(self, people: list[Person]) -> list[str]:
+        """A direct conversation of each two of them; the channel of every person's, in the order of `people`."""
+        now = datetime.now(UTC)
+        channels: list[str] = []
+        async with self._connection.transaction():
+            for first in range(0, len(people), 2):
+                conversation = self._ids.new()
+                pair = sorted(person.id for person in people[first : first + 2])
+                await self._connection.execute(
+                    """INSERT INTO conversation (id, number, kind, pair, members, created_by, created_at, changed_at)
+                       VALUES ($1, nextval('channel_number'), 'direct', $2, 2, $3, $4, $4)""",
+                    conversation,
+                    ":".join(map(str, pair)),
+                    pair[0],
+                    now,
+                )
+                await self._connection.execute(
+                    """INSERT INTO member (conversation, person, role, visible_from, joined_at)
+                       SELECT $1, id, 'member', 0, $3 FROM unnest($2::uuid[]) AS id""",
+                    conversation,
+                    pair,
+                    now,
+                )
+                channels += [f"conv:{conversation}"] * 2
+        return channels
+
     async def settle(self) -> None:
         """Statistics of what was made in bulk, which the planner would else wait for."""
         await self._connection.execute("ANALYZE")

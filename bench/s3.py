@@ -3,6 +3,9 @@
 64 and 1,000 links in rooms of ten, 16 publishes of each in flight, 128 bytes of text; every ack follows a COMMIT that
 is on disk. Nothing is attached, so nothing is delivered. The bare loop inserts batches of the sizes that the server's
 committer has just made, on the same database.
+
+Then what scoring costs: the same publishes in direct conversations of two, of a server that scores each text and of one
+that does not, in turn.
 """
 
 from __future__ import annotations
@@ -64,8 +67,23 @@ class Row(msgspec.Struct):
     troubles: dict[str, int]
 
 
+class Scoring(msgspec.Struct):
+    """CPU of the worker, an acked message in a direct conversation, with `scoring` on and off."""
+
+    links: int
+    on_us: Spread
+    off_us: Spread
+    ratio: Spread
+    """On by off, of each round."""
+    acked: int
+    lost: int
+    repeated: int
+    disordered: int
+
+
 class Result(msgspec.Struct):
     rows: list[Row]
+    scoring: Scoring | None = None
 
 
 @dataclass(slots=True)
@@ -88,7 +106,42 @@ async def run(size: Size, cores: Cores, loadgen: Loadgen) -> Result:
         async with stage(cores) as server:
             result.rows.append(await _links(links, size, cores, loadgen, server))
             await loadgen.order("close", group="links")
+    result.scoring = await _scoring(size.links[0], size, cores, loadgen)
     return result
+
+
+async def _scoring(count: int, size: Size, cores: Cores, loadgen: Loadgen) -> Scoring:
+    say(f"S3: {count} links in direct conversations, scored and not")
+    spent: dict[str, list[float]] = {"on": [], "off": []}
+    wholes: list[Report] = []
+    async with stage(cores) as on, stage(cores, "scoring = false\n") as off:
+        for name, server in (("on", on), ("off", off)):
+            people = await server.community.people(count)
+            channels = await server.community.pairs(people)
+            await server.community.settle()
+            links = [
+                {"token": person.token, "channels": [channel], "attach": False}
+                for person, channel in zip(people, channels, strict=True)
+            ]
+            await loadgen.order("open", group=name, address=server.plain, links=links, at_once=64)
+        for _ in range(size.rounds):
+            for name, server in (("on", on), ("off", off)):
+                report, whole, window = await _publish(size, loadgen, server, size.warm_seconds, group=name)
+                spent[name].append(window.worker / report.acked * 1e6)
+                wholes.append(whole)
+            say(f"  {spent['on'][-1]:.1f} us a message scored, {spent['off'][-1]:.1f} us not")
+        for name in spent:
+            await loadgen.order("close", group=name)
+    return Scoring(
+        links=count,
+        on_us=Spread.of(spent["on"]),
+        off_us=Spread.of(spent["off"]),
+        ratio=Spread.of([on / off for on, off in zip(spent["on"], spent["off"], strict=True)]),
+        acked=sum(whole.acked for whole in wholes),
+        lost=sum(whole.lost for whole in wholes),
+        repeated=sum(whole.repeated for whole in wholes),
+        disordered=sum(whole.disordered for whole in wholes),
+    )
 
 
 async def _links(count: int, size: Size, cores: Cores, loadgen: Loadgen, server: Stage) -> Row:
@@ -148,12 +201,14 @@ async def _links(count: int, size: Size, cores: Cores, loadgen: Loadgen, server:
     )
 
 
-async def _publish(size: Size, loadgen: Loadgen, server: Stage, warm: float) -> tuple[Report, Report, _Window]:
+async def _publish(
+    size: Size, loadgen: Loadgen, server: Stage, warm: float, group: str = "links"
+) -> tuple[Report, Report, _Window]:
     window = _Window(server)
     report, whole = await loadgen.publish(
         window.mark,
         window.mark,
-        group="links",
+        group=group,
         channel=0,
         in_flight=IN_FLIGHT,
         warm=warm,

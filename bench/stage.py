@@ -57,12 +57,15 @@ class Stage:
 
 
 @contextlib.asynccontextmanager
-async def stage(cores: Cores) -> AsyncIterator[Stage]:
-    """A fresh server. Its folder lies on a real disk, for durable commits are part of what is measured."""
+async def stage(cores: Cores, settings: str = "") -> AsyncIterator[Stage]:
+    """A fresh server. Its folder lies on a real disk, for durable commits are part of what is measured.
+
+    `settings`: lines of TOML before those that are the same for all.
+    """
     folder = real_folder()
     data = folder / "data"
     data.mkdir(mode=0o700)
-    (data / "chiron.toml").write_text(SETTINGS)
+    (data / "chiron.toml").write_text(settings + SETTINGS)
     plain, secure = f"127.0.0.1:{_free_port()}", f"127.0.0.1:{_free_port()}"
     log = (folder / "server.log").open("ab")
     process = await asyncio.create_subprocess_exec(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bench import quic, s1, s3
+from bench import quic, s1, s3, score
 from bench.measure import Spread
 from bench.plot import Bars
 
@@ -13,6 +13,10 @@ MOST_SEND = {("plain", "1 room"): 1.5, ("TLS", "1 room"): 1.8, ("plain", "rooms"
 MOST_KIB = {"plain": 12.0, "TLS": 20.0}
 LEAST_OF_BARE = 0.4
 MOST_KIB_QUIC = 60.0
+MOST_SCORE_US = {f"{score.SHORT} characters": (15.0, 60.0), f"{score.LONG >> 10} KiB": (None, 1000.0)}
+"""p50 and p99 of one call."""
+MOST_SCORED = 1.2
+"""CPU of a server that scores, by that of one that does not."""
 
 
 def text(
@@ -20,6 +24,7 @@ def text(
     fan_out: s1.Result | None,
     publish: s3.Result | None,
     http3: quic.Result | None,
+    scores: score.Result | None,
     *,
     judged: bool,
 ) -> str:
@@ -34,8 +39,12 @@ def text(
         ]
     if publish is not None:
         parts += ["S3 durable publish: median (lowest-highest)", _publish(publish, judged)]
+        if publish.scoring is not None:
+            parts += ["S3 direct conversations: CPU in microseconds a message", _scoring(publish.scoring, judged)]
     if http3 is not None:
         parts += ["QUIC: CPU of the server, median (lowest-highest)", _quic(http3, judged), _quic_memory(http3, judged)]
+    if scores is not None:
+        parts += ["Score: microseconds a call from Python, median of rounds (lowest-highest)", _scores(scores, judged)]
     for line in wrong(fan_out, publish, http3):
         parts.append(f"WRONG: {line}")
     return "\n\n".join(parts)
@@ -43,11 +52,12 @@ def text(
 
 def wrong(fan_out: s1.Result | None, publish: s3.Result | None, http3: quic.Result | None) -> list[str]:
     """What must never happen, where it did. Datagrams may be lost."""
-    rows: list[tuple[str, s1.Row | s3.Row | quic.Row]] = []
+    rows: list[tuple[str, s1.Row | s3.Row | s3.Scoring | quic.Row]] = []
     if fan_out is not None:
         rows += [(f"S1 {row.transport} {row.pattern}", row) for row in fan_out.rows]
     if publish is not None:
         rows += [(f"S3 {row.links} links", row) for row in publish.rows]
+        rows += [("S3 direct", publish.scoring)] if publish.scoring is not None else []
     if http3 is not None:
         rows += [(f"QUIC {row.what}", row) for row in http3.rows]
     return [
@@ -135,6 +145,46 @@ def _publish(result: s3.Result, judged: bool) -> str:
         )
         for row in result.rows
     ]
+    return _table(head, rows)
+
+
+def _scoring(scoring: s3.Scoring, judged: bool) -> str:
+    head = ("links", "scored", "not scored", "ratio", "wanted")
+    verdict = _verdict(scoring.ratio.median, MOST_SCORED if judged else None, at_most=True)
+    row = (str(scoring.links), scoring.on_us.show(1), scoring.off_us.show(1), scoring.ratio.show(), verdict)
+    return _table(head, [row])
+
+
+def _scores(result: score.Result, judged: bool) -> str:
+    head = (
+        "text",
+        "length",
+        "p50",
+        "wanted",
+        "p99",
+        "wanted",
+        "SHA-256 p50",
+        "SHA-256 p99",
+        "times SHA-256",
+        "explain",
+    )
+    rows = []
+    for row in result.rows:
+        middle, worst = MOST_SCORE_US[row.length] if judged else (None, None)
+        rows.append(
+            (
+                row.kind,
+                row.length,
+                row.p50_us.show(1),
+                _verdict(row.p50_us.median, middle, at_most=True),
+                row.p99_us.show(1),
+                _verdict(row.p99_us.median, worst, at_most=True),
+                row.sha_p50_us.show(1),
+                row.sha_p99_us.show(1),
+                f"{row.times_sha:.1f}",
+                f"{row.explain_us:.0f}",
+            )
+        )
     return _table(head, rows)
 
 

@@ -15,6 +15,13 @@ use std::{
 
 const CROCKFORD: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 
+/// What people write to each other: servers look into texts, and what they cost depends on it.
+const PROSE: &str = " thanks for the session on thursday, it helped a lot! could you look at my essay again before the \
+    deadline? I rewrote the second part, but the introduction is still too long I think. shall we meet next monday at \
+    ten, or is the evening better for you? I have read the chapter you told me about and made some notes. the interview \
+    went well, they asked about my project and why I left school early. do you know somebody who works at the hospital? \
+    my sister wants to become a nurse and has so many questions. see you soon, and have a good weekend with your family!";
+
 /// Digits of the time of sending, in front of each text.
 pub(crate) const STAMP_DIGITS: usize = 20;
 
@@ -340,7 +347,7 @@ impl Link {
             r#"{{"op":"publish","id":{id},"channel":"{channel}","client_id":"{client_id}","n":{n},"kind":"text","body":{{"text":"{:0STAMP_DIGITS$}"#,
             stamp.as_nanos()
         );
-        text.extend(std::iter::repeat_n('x', self.publishing.text_bytes.saturating_sub(STAMP_DIGITS)));
+        text.extend(prose(n).take(self.publishing.text_bytes.saturating_sub(STAMP_DIGITS)));
         text.push_str(r#""}}"#);
         text
     }
@@ -379,6 +386,13 @@ pub(crate) fn stamp(text: &[u8]) -> Option<Duration> {
     let text = text[at..].trim_ascii_start().strip_prefix(b"\"")?;
     let (nanoseconds, _) = integer(text.get(..STAMP_DIGITS)?)?;
     Some(Duration::from_nanos(nanoseconds))
+}
+
+/// Endless characters of prose, from another word of it on for each number.
+fn prose(number: u64) -> impl Iterator<Item = char> {
+    let from = (number as usize).wrapping_mul(97) % PROSE.len();
+    let word = PROSE[from..].find(' ').map_or(0, |space| from + space);
+    PROSE[word..].chars().chain(PROSE.chars().cycle())
 }
 
 /// First half of the client ids of a link: the time, and its number.

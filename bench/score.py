@@ -1,0 +1,148 @@
+"""Scoring: how long one call of the scorer takes from Python, beside SHA-256 of the same text.
+
+Texts of 200 characters and of 16 KiB, of several kinds, are drawn from the words of each kind, so that none is like the
+one before it. Each text is scored and hashed in turn. The model and the lists are those that are shipped.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import random
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+import msgspec
+
+from bench.measure import Cores, Spread
+from bench.progress import say
+from chiron._core import Scorer
+from chiron.server.moderation.scoring import Content, Sources
+
+T = TypeVar("T")
+
+SEED = 11
+SHORT = 200
+"""Characters."""
+LONG = 16_384
+"""Bytes: the most that is read."""
+
+WORDS = {
+    "ordinary": """the session on thursday went well , i think we should look at your essay again before the deadline .
+        thanks for all your help with python ! could you send me the slides please ? it's about the interview at the
+        hospital next month and how to answer questions they don't expect i'm nervous but prepared what would you do if
+        an offer came from two places at once let me know when you're free 10am works for me see you there""",
+    "code": """for i in range(10): print(x[i]) def __init__(self, name: str) -> None: return foo.bar(baz) if (a && b) {
+        kill -9 $PID; } SELECT * FROM users WHERE id = 42; git push origin main && make test # TODO: abort() master
+        http://localhost:8080/api/v1?x=1&y=2 0x7fff self.assertEqual(a, b) lambda x: x**2 h264 python3""",
+    "persian": """سلام ، حالت چطور است ؟ ممنون از کمک شما جلسه فردا ساعت ده است می‌خواهم درباره مقاله صحبت کنیم اگر وقت
+        دارید لطفاً خبر بدهید استاد راهنما پروژه دانشگاه تهران بسیار عالی بود""",
+    "hindi": """नमस्ते , मुझे कल मिलते हैं आपकी सलाह के लिए धन्यवाद परीक्षा की तैयारी कैसे करें क्या आप समय दे सकते हैं
+        बहुत अच्छा लगा अगली बैठक सोमवार को है""",
+    "emoji": "great work 😀 👍🏽 see you 🎉🎉 👩‍👩‍👧 soon ❤️ so proud of you 🚀 ! ok 🙏🏾 congrats 🥳 🇮🇳 yes",
+    "hostile": """you are such a stupid idiot and an ass go to hell nobody likes you f u c k off you damn loser i will
+        find you shut up moron what a piece of shit kurds muslim women people say""",
+    "disguised": """y\u043eu \u0430re su\u0441h an idi\u043et f.u.c.k @$$h0le sh1t stuuuuupid
+        l\u200bo\u200bs\u200be\u200br b!tch m\u03bfr\u03bfn d4mn \uff46\uff4f\uff4f\uff4c %66%6f%6f &amp; na\u00efve""",
+    "contact": """write to me at someone@example.org or call +91 98765 43210 my insta is @some.one pay me at
+        name@okbank see https://t.me/joinme whatsapp nine eight seven six five www.example.com paypal""",
+}
+"""By kind of text. Text of 200 characters or 16 KiB is words drawn from these."""
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    texts: int
+    short_calls: int
+    long_calls: int
+    rounds: int
+
+
+FULL = Size(texts=400, short_calls=8000, long_calls=400, rounds=5)
+QUICK = Size(texts=20, short_calls=100, long_calls=5, rounds=1)
+
+
+class Row(msgspec.Struct):
+    kind: str
+    length: str
+    p50_us: Spread
+    p99_us: Spread
+    sha_p50_us: Spread
+    sha_p99_us: Spread
+    times_sha: float
+    """Median of ours by the median of SHA-256."""
+    explain_us: float
+    """Median of `explain`."""
+
+
+class Result(msgspec.Struct):
+    rows: list[Row]
+
+
+def run(size: Size, cores: Cores) -> Result:
+    cores.pin([os.getpid()], cores.measured)
+    try:
+        content = Content.read(Sources())
+        scorer = Scorer(content.model, content.terms, content.allow)
+        source = random.Random(SEED)  # noqa: S311 - repeatable, not secret
+        rows = []
+        for length, calls in ((SHORT, size.short_calls), (LONG, size.long_calls)):
+            for kind, words in WORDS.items():
+                texts = _texts(source, words.split(), length, size.texts if length == SHORT else 8)
+                rows.append(_measure(scorer, kind, length, texts, calls, size.rounds))
+        return Result(rows)
+    finally:
+        cores.pin([os.getpid()], cores.load)
+
+
+def _texts(source: random.Random, words: Sequence[str], length: int, count: int) -> list[str]:
+    """`count` texts of 200 characters, or of 16 KiB."""
+    made = []
+    for _ in range(count):
+        text = " ".join(source.choices(words, k=length))
+        made.append(text[:length] if length == SHORT else text.encode()[:length].decode(errors="ignore"))
+    return made
+
+
+def _measure(scorer: Scorer, kind: str, length: int, texts: Sequence[str], calls: int, rounds: int) -> Row:
+    name = f"{length} characters" if length == SHORT else f"{length >> 10} KiB"
+    p50, p99, sha_p50, sha_p99 = [], [], [], []
+    encoded = [text.encode() for text in texts]
+    for text in texts:
+        scorer.score(text)
+    for _ in range(rounds):
+        ours, theirs = [], []
+        for call in range(calls):
+            number = call % len(texts)
+            ours.append(_timed(scorer.score, texts[number]))
+            theirs.append(_timed(_sha256, encoded[number]))
+        for values, middle, worst in ((ours, p50, p99), (theirs, sha_p50, sha_p99)):
+            values.sort()
+            middle.append(values[len(values) // 2])
+            worst.append(values[len(values) * 99 // 100])
+    explained = sorted(_timed(scorer.explain, text) for text in texts[:8])
+    row = Row(
+        kind=kind,
+        length=name,
+        p50_us=Spread.of(p50),
+        p99_us=Spread.of(p99),
+        sha_p50_us=Spread.of(sha_p50),
+        sha_p99_us=Spread.of(sha_p99),
+        times_sha=Spread.of(p50).median / Spread.of(sha_p50).median,
+        explain_us=explained[len(explained) // 2],
+    )
+    say(f"score: {name}, {kind}: p50 {row.p50_us.median:.1f} us, p99 {row.p99_us.median:.1f} us")
+    return row
+
+
+def _sha256(data: bytes) -> bytes:
+    return hashlib.sha256(data).digest()
+
+
+def _timed(call: Callable[[T], object], argument: T) -> float:
+    """Microseconds of one call, of the wall clock."""
+    began = time.perf_counter_ns()
+    call(argument)
+    return (time.perf_counter_ns() - began) / 1000
