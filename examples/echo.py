@@ -18,7 +18,9 @@ import uvloop
 
 from chiron._core import Hub, Message
 from chiron.errors import ChironError
-from chiron.server.edge import Engine, TcpListener, WebSocketService
+from chiron.server.edge.engine import Engine
+from chiron.server.edge.service import WebSocketService
+from chiron.server.edge.tcp import TcpListener
 from chiron.server.ports import Request, Response
 
 MAX_MESSAGE = 32 << 20

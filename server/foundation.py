@@ -24,7 +24,7 @@ from chiron.db.lock import FolderLock
 from chiron.errors import SetupError
 from chiron.server.config import Listener, Settings, WorkerConfig, parse_address
 from chiron.server.edge import udp
-from chiron.server.edge.tcp import BACKLOG
+from chiron.server.edge.capacity import BACKLOG
 from chiron.server.live import certificates_of, load_keys
 from chiron.server.ports import Clock
 

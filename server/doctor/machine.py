@@ -16,7 +16,7 @@ from chiron import __version__, _build
 from chiron.server.doctor import processes
 from chiron.server.doctor.findings import Fault, Found, problem, warning
 from chiron.server.doctor.subject import Subject
-from chiron.server.edge.tcp import BACKLOG
+from chiron.server.edge.capacity import BACKLOG
 
 OLDEST_PYTHON = (3, 11)
 WANTED_DESCRIPTORS = 65_536

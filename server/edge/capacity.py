@@ -11,6 +11,8 @@ from collections import Counter
 
 import structlog
 
+BACKLOG = 4096
+"""Connections that may wait to be accepted; the kernel may allow fewer."""
 HEADROOM = 128
 """Descriptors kept for databases, files and pipes that are opened later."""
 REFUSALS = 64

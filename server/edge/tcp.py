@@ -10,14 +10,12 @@ from typing import cast
 import structlog
 
 from chiron._core import Tls
-from chiron.server.edge.capacity import Capacity, descriptor_limit
+from chiron.server.edge.capacity import BACKLOG, Capacity, descriptor_limit
 from chiron.server.edge.connection import TcpConnection
 from chiron.server.edge.engine import Engine
 from chiron.server.edge.service import EdgeLimits, Service, WebSocketService
 from chiron.server.ports import Gateway, Proxies
 
-BACKLOG = 4096
-"""Connections that may wait to be accepted; the kernel may allow fewer."""
 ABORT_SECONDS = 1.0
 """For what was cut short to be gone."""
 

@@ -17,10 +17,13 @@ import uvloop
 from chiron._core import Hub, Tls
 from chiron.errors import ChironError, Refused
 from chiron.protocols.quic.limits import Limits
-from chiron.server.edge import EdgeLimits, Engine, TcpListener, WebSocketService, udp
+from chiron.server.edge import udp
 from chiron.server.edge.certificates import Certificate, development
+from chiron.server.edge.engine import Engine
 from chiron.server.edge.quic import QuicListener
 from chiron.server.edge.quic_engines import make_endpoint
+from chiron.server.edge.service import EdgeLimits, WebSocketService
+from chiron.server.edge.tcp import TcpListener
 from chiron.server.ports import Proxies, Request, Response
 
 T = TypeVar("T")

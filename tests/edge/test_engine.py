@@ -9,8 +9,7 @@ from typing import Any
 from structlog.testing import capture_logs
 
 from chiron._core import Hub
-from chiron.server.edge import Engine
-from chiron.server.edge.engine import Due
+from chiron.server.edge.engine import Due, Engine
 
 Run = Callable[[Coroutine[Any, Any, None]], None]
 

@@ -15,7 +15,7 @@ from structlog.testing import capture_logs
 
 from chiron.protocols import proxy
 from chiron.protocols.proxy.frames import SIGNATURE
-from chiron.server.edge import EdgeLimits
+from chiron.server.edge.service import EdgeLimits
 from chiron.server.ports import Scheme
 
 Run = Callable[[Coroutine[Any, Any, None]], None]

@@ -14,7 +14,7 @@ from h3_visitor import Visitor, visit
 from chiron._core import Connect, Frame, Message, Pong, Watermark
 from chiron.protocols import http3
 from chiron.protocols.wire import records
-from chiron.server.edge import EdgeLimits
+from chiron.server.edge.service import EdgeLimits
 
 Run = Callable[[Coroutine[Any, Any, None]], None]
 

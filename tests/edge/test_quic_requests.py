@@ -14,8 +14,8 @@ import pytest
 from h3_visitor import visit
 
 from chiron.protocols import http3
-from chiron.server.edge import EdgeLimits
 from chiron.server.edge.certificates import development
+from chiron.server.edge.service import EdgeLimits
 
 Run = Callable[[Coroutine[Any, Any, None]], None]
 

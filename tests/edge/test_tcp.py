@@ -13,7 +13,7 @@ import pytest
 
 from chiron import _core
 from chiron.protocols import http1
-from chiron.server.edge import EdgeLimits
+from chiron.server.edge.service import EdgeLimits
 
 Run = Callable[[Coroutine[Any, Any, None]], None]
 both = pytest.mark.parametrize("secure", [False, True], ids=["plain", "tls"])
