@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import itertools
-import os
 import shutil
-import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -13,6 +11,7 @@ import asyncpg
 import pytest
 from database import MigratedDatabase
 from hypothesis import settings
+from serving import open_folder
 
 from chiron.db.binaries import PostgresBinaries
 from chiron.db.embedded import EmbeddedPostgres
@@ -23,13 +22,36 @@ from chiron.db.pool import Pool
 settings.register_profile("chiron", deadline=None)
 settings.load_profile("chiron")
 
+LONG = (
+    "e2e/test_kill.py",
+    "server/test_supervisor.py",
+    "bench/test_bench.py",
+    "adversity/test_bad_frames.py",
+    "e2e/test_account.py",
+    "e2e/test_page.py",
+    "e2e/test_webtransport.py",
+    "server/test_cli.py",
+    "server/test_reload.py",
+    "server/test_doctor.py",
+    "conformance/test_access.py",
+    "conformance/test_access_communities.py",
+)
+"""Files that take the longest, the longest first; they come before all others, which are in any order."""
+
 _numbers = itertools.count(1)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Where several files run at a time, none that takes minutes is begun when the others are about to end."""
+    here = Path(__file__).parent
+    turns = {here / name: turn for turn, name in enumerate(LONG)}
+    items.sort(key=lambda item: turns.get(item.path, len(LONG)))
 
 
 @pytest.fixture
 def short_tmp() -> Iterator[Path]:
-    """A temporary folder whose path is short enough for Unix sockets and passable for the server's account."""
-    folder = _open_folder()
+    """A temporary folder as servers have."""
+    folder = open_folder()
     yield folder
     shutil.rmtree(folder)
 
@@ -43,7 +65,7 @@ async def postgres_binaries() -> PostgresBinaries:
 @pytest.fixture(scope="session")
 async def postgres(postgres_binaries: PostgresBinaries) -> AsyncIterator[EmbeddedPostgres]:
     """One PostgreSQL server for the whole session. Tests that harm a server start one of their own."""
-    folder = _open_folder()
+    folder = open_folder()
     server = EmbeddedPostgres(folder, postgres_binaries)
     await server.start()
     yield server
@@ -86,12 +108,3 @@ def _in(dsn: str, database: str) -> str:
     """The same server, another database."""
     before, _, query = dsn.partition("?")
     return f"{before.rpartition('/')[0]}/{database}?{query}"
-
-
-def _open_folder() -> Path:
-    memory = Path("/dev/shm")
-    roomy = os.access(memory, os.W_OK) and shutil.disk_usage(memory).free > 4 << 30
-    # The tests kill processes, not machines: where there is room, the disk need not spin for every fsync.
-    folder = Path(tempfile.mkdtemp(prefix="chiron-", dir=memory if roomy else "/tmp"))
-    folder.chmod(0o711)
-    return folder

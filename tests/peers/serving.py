@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import contextlib
+import json
 import os
 import shutil
 import signal
@@ -15,6 +17,9 @@ from pathlib import Path
 
 import httpx
 import psutil
+
+from chiron.db.binaries import PostgresBinaries
+from chiron.db.embedded import EmbeddedPostgres
 
 CHIRON = str(Path(sys.executable).with_name("chiron"))
 
@@ -28,6 +33,10 @@ class Server:
     Accounts need no verification, unless `settings` (environment variables) say so; and metrics are not served, since
     many servers run at a time.
     """
+
+    furnished = True
+    """A folder that is not there yet gets a cluster that was made before, in which nothing is: making one is a third of
+    a first start, and the tests of that (and `tests/db`) do without."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -47,6 +56,8 @@ class Server:
         environment |= self.settings
         if crash_at:
             environment["CHIRON_CRASH_AT"] = crash_at
+        if self.furnished and not self.data.exists():
+            await _furnish(self.data)
         with self.log.open("ab") as log:
             self.process = await asyncio.create_subprocess_exec(
                 *self.command(*options),
@@ -179,9 +190,7 @@ async def servers() -> AsyncIterator[Callable[[], Server]]:
     made: list[Server] = []
 
     def make() -> Server:
-        folder = Path(tempfile.mkdtemp(prefix="chiron-", dir="/tmp"))
-        folder.chmod(0o711)
-        made.append(Server(folder))
+        made.append(Server(open_folder()))
         return made[-1]
 
     try:
@@ -190,6 +199,40 @@ async def servers() -> AsyncIterator[Callable[[], Server]]:
         for server in made:
             await server.destroy()
             shutil.rmtree(server.folder)
+
+
+def open_folder() -> Path:
+    """A temporary folder whose path is short enough for Unix sockets and passable for the server's account."""
+    memory = Path("/dev/shm")
+    roomy = os.access(memory, os.W_OK) and shutil.disk_usage(memory).free > 4 << 30
+    # The tests kill processes, not machines: where there is room, the disk need not spin for every fsync.
+    folder = Path(tempfile.mkdtemp(prefix="chiron-", dir=memory if roomy else "/tmp"))
+    folder.chmod(0o711)
+    return folder
+
+
+_clusters: list[Path] = []
+"""The folder of the cluster that servers get copies of, once there is one."""
+
+
+async def _furnish(data: Path) -> None:
+    """Make the data folder with a copy of the cluster, as `EmbeddedPostgres` would have made it there."""
+    if not _clusters:
+        folder = open_folder()
+        atexit.register(shutil.rmtree, folder)
+        server = EmbeddedPostgres(folder, await PostgresBinaries.bundled())
+        await server.start()
+        await server.stop()
+        _clusters.append(server.home)
+    home = data / "postgresql"
+    home.mkdir(mode=0o711, parents=True)
+    access = json.loads((_clusters[0] / "access.json").read_text())
+    access |= {"port": _free_port(), "socket_folder": str(home / "run")}
+    (home / "access.json").touch(mode=0o600)
+    (home / "access.json").write_text(json.dumps(access))
+    # It belongs to the server's account.
+    copying = await asyncio.create_subprocess_exec("cp", "-a", _clusters[0] / "cluster", home / "cluster")
+    assert await copying.wait() == 0
 
 
 def _free_port() -> int:

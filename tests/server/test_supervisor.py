@@ -152,6 +152,7 @@ async def test_a_second_ctrl_c_stops_at_once(server: Server) -> None:
 
 async def test_a_stop_during_the_first_start_leaves_nothing_running(new_server: Callable[[], Server]) -> None:
     server = new_server()
+    server.furnished = False
     await server.start(wait=False)
     await until(lambda: "Making the database" in server.tail(), server.tail)
     server.remember()
@@ -433,6 +434,7 @@ async def test_an_own_certificate_and_an_own_database(
     # A leaf of another server's development authority does for a certificate of one's own.
     tls = server.data / "tls"
     other = new_server()
+    other.furnished = False
     await other.start(
         *("--tls-cert", str(tls / "leaf.pem"), "--tls-key", str(tls / "leaf.key"), "--database", database.dsn)
     )
@@ -444,7 +446,10 @@ async def test_an_own_certificate_and_an_own_database(
     assert await other.stop() == 0
 
 
-async def test_only_the_owner_reads_the_data_folder(server: Server) -> None:
+async def test_only_the_owner_reads_the_data_folder(new_server: Callable[[], Server]) -> None:
+    server = new_server()
+    server.furnished = False
+    await server.start()
     modes = {
         str(path.relative_to(server.data)): stat.S_IMODE(path.lstat().st_mode)
         for path in server.data.rglob("*")
