@@ -9,7 +9,7 @@ export PYTHONDONTWRITEBYTECODE := 1
 RUST_SOURCES := Cargo.toml Cargo.lock core_rs/Cargo.toml core_rs/build.rs $(shell find core_rs/src -name '*.rs')
 WEB_SOURCES := $(shell find web -type f -not -path '*/node_modules/*' 2>/dev/null)
 
-.PHONY: help setup run test bench wheel lint docs train format lock clean web run-packages test-packages
+.PHONY: help setup run test bench wheel lint lint-rust docs train format lock clean web run-packages test-packages
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | sort | expand -t 20
@@ -22,7 +22,7 @@ run: run-packages setup web ## set up everything and serve, with demo data
 test: test-packages setup web ## every test
 	cargo test --workspace --locked --quiet
 	cd web && npm test --silent
-	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder
+	PYTHONDONTWRITEBYTECODE= $(BIN)/pytest -n 4 --dist loadfile --no-loadscope-reorder
 
 bench: run-packages setup ## measure everything: some ten minutes on a machine that does nothing else
 	$(BIN)/python -m bench all --json target/bench.json --plot target/bench.svg
@@ -30,7 +30,7 @@ bench: run-packages setup ## measure everything: some ten minutes on a machine t
 wheel: setup web ## the wheel to install elsewhere, in dist/
 	$(BIN)/maturin build --release --locked --out dist
 
-lint: setup web/node_modules/.installed ## every static check
+lint: setup web/node_modules/.installed lint-rust ## every static check
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy -p chiron
@@ -39,9 +39,11 @@ lint: setup web/node_modules/.installed ## every static check
 	$(BIN)/mypy -p training
 	$(BIN)/lint-imports
 	$(BIN)/python -m mypy.stubtest chiron._core
+	cd web && npm run --silent check
+
+lint-rust:
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --all-features --locked -- -D warnings
-	cd web && npm run --silent check
 
 docs: setup ## write the pages that are made from sources
 	$(BIN)/python -m chiron.server.settings.document > docs/settings.md
