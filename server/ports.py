@@ -214,8 +214,7 @@ class Call(msgspec.Struct, frozen=True):
 Handler = Callable[[Call], Awaitable[Any]]
 
 
-@dataclass(frozen=True, slots=True)
-class Rate:
+class Rate(msgspec.Struct, frozen=True, gc=False):
     """Units of cost per second, and how many at once after a rest."""
 
     per_second: float

@@ -61,6 +61,13 @@ class Threshold:
 _threshold = Threshold()
 
 
+class _Logger(structlog.make_filtering_bound_logger(logging.DEBUG)):  # type: ignore[misc]  # made by a function
+    """Says by the threshold whether a line would be written, which saves making it."""
+
+    def is_enabled_for(self, level: int) -> bool:
+        return level >= _threshold.level
+
+
 def set_log_level(level: str) -> None:
     """From now on, for every logger."""
     number = logging.getLevelNamesMapping()[level.upper()]
@@ -85,7 +92,7 @@ def set_up_logging(level: str) -> None:
             redact,
             *rendering,
         ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.DEBUG),
+        wrapper_class=_Logger,
         logger_factory=lambda *_: Lines(),
         cache_logger_on_first_use=True,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 from uuid import UUID
 
@@ -15,6 +16,19 @@ class AccessLog:
 
     def __init__(self, logger: Any = None) -> None:
         self._logger = logger if logger is not None else structlog.get_logger("chiron.access")
+        self._asked: Any = None
+        """What says whether lines are written, once that will not change."""
+
+    def tells_requests(self) -> bool:
+        """Whether the level lets a line for each request be written; a logger that does not say is told them."""
+        if self._asked is not None:
+            return bool(self._asked(logging.INFO))
+        asked = getattr(self._logger, "is_enabled_for", None)
+        if asked is None:
+            return True
+        if structlog.get_config()["cache_logger_on_first_use"]:
+            self._asked = asked
+        return bool(asked(logging.INFO))
 
     def request(
         self,

@@ -26,6 +26,7 @@ class Exposition:
     def __init__(self, registry: CollectorRegistry, clock: Clock) -> None:
         self._registry = registry
         self._clock = clock
+        self._contexts = tracing.Contexts()
 
     async def respond(self, request: Request) -> Response:
         hosts = [value for name, value in request.headers if name == "host"]
@@ -43,7 +44,7 @@ class Exposition:
         return self._refuse(error)
 
     def _refuse(self, error: ChironError) -> Response:
-        return self._dated(problem(error, tracing.context(None).request_id))
+        return self._dated(problem(error, self._contexts.new().request_id))
 
     def _dated(self, response: Response) -> Response:
         more = [("cache-control", "no-store"), ("date", format_datetime(self._clock.now(), usegmt=True))]

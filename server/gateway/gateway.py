@@ -5,14 +5,12 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from email.utils import format_datetime
 from typing import Any, TypeVar
 from uuid import UUID
 
 import msgspec
-from structlog.contextvars import bind_contextvars, reset_contextvars
 
 from chiron.errors import ChironError, Refused, Unavailable
 from chiron.server.gateway import idempotency, limits, tracing
@@ -54,6 +52,8 @@ _EVERY_ANSWER = (
     ("cross-origin-resource-policy", "same-origin"),
 )
 _EVERY_NAME = frozenset(name for name, _ in _EVERY_ANSWER)
+_OURS = _EVERY_NAME | {"x-request-id", "ratelimit", "ratelimit-policy", "alt-svc", "date"}
+"""Names of what is added to answers. Few handlers say any of it themselves."""
 
 
 class Finished(msgspec.Struct, frozen=True, gc=False):
@@ -67,17 +67,20 @@ class Finished(msgspec.Struct, frozen=True, gc=False):
     """Bytes of the answer's content."""
 
 
-@dataclass(slots=True)
-class _Exchange:
+class _Exchange(msgspec.Struct, gc=False):
     """One request, and what is gathered on its way to the answer and to the log."""
 
     request: Request
+    names: Mapping[str, str]
+    """Its fields by name; of several, the first."""
+    path: str
+    """Its target up to `?`, as sent."""
     context: tracing.Context
     began: float
     """Monotonic seconds."""
     route: str = "-"
     person: UUID | None = None
-    standings: dict[str, Standing] = field(default_factory=dict)
+    standings: dict[str, Standing] = {}
     """By policy: what the answer says of limits."""
 
     def charge(self, standing: Standing) -> None:
@@ -103,8 +106,8 @@ class Gateway:
         access_log: AccessLog | None = None,
         observers: Sequence[Callable[[Finished], None]] = (),
     ) -> None:
-        """`origins`: foreign pages that may use the server. `alternatives`: what the answer to a request says of other
-        ways to the server. `observers` are told of each answer, and must not raise.
+        """`origins`: foreign pages that may use the server. `alternatives`: the Alt-Svc of the answer to a request, if
+        it has one. `observers` are told of each answer, and must not raise.
 
         Raises TypeError for a route without a rule, ValueError for one that keeps what anybody did, or that keeps
         outcomes while there are no `replays` to find them.
@@ -129,8 +132,10 @@ class Gateway:
         self._replays = replays
         self._log = access_log or AccessLog()
         self._observers = observers
+        self._contexts = tracing.Contexts()
         self._draining = False
-        self._date = (0, "")
+        self._date = ("date", "")
+        self._date_until = float("-inf")
         self._free = frozenset(route.path for route in routes if route.cost == 0 and not route.rule.signed_in)
         self.in_flight = 0
         """Requests that are being answered."""
@@ -146,88 +151,97 @@ class Gateway:
     async def respond(self, request: Request) -> Response:
         """Never raises, but for the cancellation of a GET whose client is gone."""
         exchange = self._begin(request)
-        bound = bind_contextvars(**exchange.context.fields())
+        bound = tracing.bind(exchange.context)
         self.in_flight += 1
         try:
-            response = self._finish(await self._answer(exchange), exchange)
-        except asyncio.CancelledError:
-            self._ended(exchange, CLIENT_GONE, 0)
-            raise
-        else:
-            self._ended(exchange, response.status, len(response.body))
+            try:
+                response = await self._dispatch(exchange)
+            except Exception as error:
+                response = self._failed(error, exchange)
+            now = self._clock.monotonic()
+            response = self._finish(response, exchange, now)
+            self._ended(exchange, response.status, len(response.body), now)
             return response
+        except asyncio.CancelledError:
+            self._ended(exchange, CLIENT_GONE, 0, self._clock.monotonic())
+            raise
         finally:
             self.in_flight -= 1
-            reset_contextvars(**bound)
+            tracing.unbind(bound)
 
     def admit(self, request: Request) -> Response | None:
         exchange = self._begin(request)
         try:
             exchange.charge(self._limits.address(request.address, 1.0, exchange.began))
-            if _path(request) != REALTIME:
+            if exchange.path != REALTIME:
                 raise Refused("not_found", what="address")
             exchange.route = REALTIME
-            self._origins.check(request)
+            if "origin" in exchange.names:
+                self._origins.check(request)
             if self._draining:
                 raise Unavailable("draining")
         except ChironError as error:
-            response = self._finish(self._problem(error, exchange.context.request_id), exchange)
-            self._ended(exchange, response.status, len(response.body))
+            response = self._finish(self._problem(error, exchange.context.request_id), exchange, exchange.began)
+            self._ended(exchange, response.status, len(response.body), exchange.began)
             return response
-        self._ended(exchange, 200 if request.method == "CONNECT" else 101, 0)
+        self._ended(exchange, 200 if request.method == "CONNECT" else 101, 0, exchange.began)
         return None
 
     def refuse(self, error: ChironError, *, address: str) -> Response:
-        context = tracing.context(None)
+        context = self._contexts.new()
         headers: Sequence[tuple[str, str]] = getattr(error, "headers", ())
         answer = self._problem(error, context.request_id, headers)
-        response = self._complete(answer, [("x-request-id", context.request_id)])
+        response = self._complete(answer, [("x-request-id", context.request_id)], self._clock.monotonic(), plain=False)
         self._log.refused(code=error.code, status=response.status, address=address, context=context)
         return response
 
     # --- one request -------------------------------------------------------------------------------------------------
 
     def _begin(self, request: Request) -> _Exchange:
-        return _Exchange(request, tracing.context(request), self._clock.monotonic())
+        names = dict(reversed(request.headers))
+        path = request.target.partition("?")[0]
+        return _Exchange(request, names, path, self._contexts.of(request, names), self._clock.monotonic())
 
-    async def _answer(self, exchange: _Exchange) -> Response:
+    def _failed(self, error: Exception, exchange: _Exchange) -> Response:
         request_id = exchange.context.request_id
         try:
-            try:
-                return await self._dispatch(exchange)
-            except ChironError as error:
+            if isinstance(error, ChironError):
                 return self._problem(error, request_id)
-        except asyncio.CancelledError:
-            raise
-        except Exception as error:
-            incident = secrets.token_hex(8)
-            self._log.failed(
-                incident=incident,
-                method=exchange.request.method,
-                route=exchange.route,
-                error=error,
-                context=exchange.context,
-            )
-            return self._problem(Unavailable("internal", incident=incident), request_id)
+        except Exception as worse:
+            error = worse
+        incident = secrets.token_hex(8)
+        self._log.failed(
+            incident=incident,
+            method=exchange.request.method,
+            route=exchange.route,
+            error=error,
+            context=exchange.context,
+        )
+        return self._problem(Unavailable("internal", incident=incident), request_id)
 
     async def _dispatch(self, exchange: _Exchange) -> Response:
-        request = exchange.request
-        if _path(request) not in self._free:
+        request, path = exchange.request, exchange.path
+        if path not in self._free:
             exchange.charge(self._limits.address(request.address, 1.0, exchange.began))
         if request.method == "OPTIONS":
             return self._options(exchange)
-        try:
-            match = self._look(request, lambda router: router.match(request.method, _path(request)))
-        except Refused:
-            page = self._page(exchange)
-            if page is None:
-                raise
-            return page
+        match = self._router.literal(request.method, path)
+        if match is None:
+            try:
+                match = self._look(request, lambda router: router.match(request.method, path))
+            except Refused:
+                page = self._page(exchange)
+                if page is None:
+                    raise
+                return page
         route = match.route
         exchange.route = route.path
-        self._origins.check(request)
+        if "origin" in exchange.names:
+            self._origins.check(request)
         principal = self._identify(exchange, route)
-        once = idempotency.once(request, route, principal, match.params)
+        once: Once | None = None
+        if "idempotency-key" in exchange.names:
+            once = idempotency.once(request, route, principal, match.params)
         if principal is not None:
             if route.rule.verified and not principal.verified:
                 raise Refused("unverified")
@@ -240,6 +254,8 @@ class Gateway:
         body = decode_body(request, route.body) if route.body is not None else None
         query = decode_query(request.target, route.query) if route.query is not None else None
         result = await route.handler(Call(principal, match.params, body, query, request, once))
+        if once is None and type(result) is Response:
+            return result
         return _encode(route, result, (idempotency.REPLAYED,) if _is_replay(once) else ())
 
     def _look(self, request: Request, look: Callable[[Router], T]) -> T:
@@ -261,7 +277,7 @@ class Gateway:
         request = exchange.request
         if request.method not in ("GET", "HEAD"):
             return None
-        if _path(request) == REALTIME:
+        if exchange.path == REALTIME:
             raise Refused("upgrade_required")
         page = self._pages.respond(request) if self._pages is not None else None
         if page is not None:
@@ -271,7 +287,7 @@ class Gateway:
     def _options(self, exchange: _Exchange) -> Response:
         """What may be done at an address (RFC 9110 §9.3.7), and whether a foreign page may do it (Fetch §3.3.2)."""
         request = exchange.request
-        path = _path(request)
+        path = exchange.path
         methods: Sequence[str]
         if path == "*":
             exchange.route, methods = "*", METHODS
@@ -281,7 +297,8 @@ class Gateway:
             exchange.route, methods = "page", ("GET", "HEAD", "OPTIONS")
         else:
             exchange.route, methods = self._look(request, lambda router: router.options(path))
-        self._origins.check(request)
+        if "origin" in exchange.names:
+            self._origins.check(request)
         return Response(204, b"", [("allow", ", ".join(methods)), *self._origins.preflight(request, methods)])
 
     def _identify(self, exchange: _Exchange, route: Route) -> Principal | None:
@@ -292,10 +309,11 @@ class Gateway:
             if route.cost > 1.0:
                 exchange.charge(self._limits.address(request.address, route.cost - 1.0, now))
         else:
-            scheme, _, token = (request.header("authorization") or "").partition(" ")
-            if scheme.lower() != "bearer" or not token.strip():
+            scheme, _, token = exchange.names.get("authorization", "").partition(" ")
+            token = token.strip()
+            if scheme.lower() != "bearer" or not token:
                 raise Refused("unauthenticated")
-            principal = self._verifier.verify(token.strip())
+            principal = self._verifier.verify(token)
             exchange.person = principal.person
             # Others may share it: their business. Where another route of the path is free it was not counted.
             exchange.standings.pop("address", None)
@@ -311,51 +329,61 @@ class Gateway:
 
     # --- every answer ------------------------------------------------------------------------------------------------
 
-    def _finish(self, response: Response, exchange: _Exchange) -> Response:
+    def _finish(self, response: Response, exchange: _Exchange, now: float) -> Response:
         """Add what every answer carries, and what those of the API do."""
         more = [("x-request-id", exchange.context.request_id), *self._alternatives(exchange.request)]
+        foreign: Sequence[tuple[str, str]] = ()
         if exchange.route != "page":
-            more += limits.headers(exchange.standings.values())
-            more += self._origins.headers(exchange.request)
-        return self._complete(response, more)
+            if exchange.standings:
+                more += limits.headers(exchange.standings.values())
+            if self._origins.foreign:
+                foreign = self._origins.headers(exchange.request)
+                more += foreign
+        return self._complete(response, more, now, plain=not foreign)
 
-    def _complete(self, response: Response, more: Iterable[tuple[str, str]]) -> Response:
-        """What the handler said itself stays; to Vary everybody adds (RFC 9110 §12.5.5)."""
-        given = {name for name, _ in response.headers}
+    def _complete(self, response: Response, more: Iterable[tuple[str, str]], now: float, *, plain: bool) -> Response:
+        """What the handler said itself stays; to Vary everybody adds (RFC 9110 §12.5.5).
+
+        `plain`: of `more` all are in `_OURS`, and none is in `_EVERY_ANSWER`.
+        """
+        own = response.headers
+        if plain and (not own or _OURS.isdisjoint([name for name, _ in own])):
+            return Response(response.status, response.body, [*own, *more, *_EVERY_ANSWER, self._http_date(now)])
+        given = {name for name, _ in own}
         added = [field for field in more if field[0] not in given or field[0] == "vary"]
         given.update(name for name, _ in added)
         usual: Iterable[tuple[str, str]] = _EVERY_ANSWER
         if not _EVERY_NAME.isdisjoint(given):
             usual = [(name, value) for name, value in _EVERY_ANSWER if name not in given]
-        fields = [*response.headers, *added, *usual, ("date", self._http_date())]
+        fields = [*own, *added, *usual, self._http_date(now)]
         return Response(response.status, response.body, fields)
 
-    def _http_date(self) -> str:
-        """IMF-fixdate (RFC 9110 §5.6.7), made once a second."""
-        now = self._clock.now()
-        second = int(now.timestamp())
-        if second != self._date[0]:
-            self._date = (second, format_datetime(now, usegmt=True))
-        return self._date[1]
+    def _http_date(self, now: float) -> tuple[str, str]:
+        """`Date` (RFC 9110 §6.6.1) at a monotonic time, made once a second."""
+        if now >= self._date_until:
+            moment = self._clock.now()
+            self._date = ("date", format_datetime(moment, usegmt=True))
+            self._date_until = now + 1.0 - moment.microsecond / 1e6
+        return self._date
 
-    def _ended(self, exchange: _Exchange, status: int, size: int) -> None:
-        request, seconds = exchange.request, self._clock.monotonic() - exchange.began
-        self._log.request(
-            method=request.method,
-            route=exchange.route,
-            status=status,
-            seconds=seconds,
-            size=size,
-            address=request.address,
-            person=exchange.person,
-            context=exchange.context,
-        )
-        for observe in self._observers:
-            observe(Finished(request.method, exchange.route, status, seconds, size))
-
-
-def _path(request: Request) -> str:
-    return request.target.partition("?")[0]
+    def _ended(self, exchange: _Exchange, status: int, size: int, now: float) -> None:
+        request, seconds = exchange.request, now - exchange.began
+        log = self._log
+        if log.tells_requests():
+            log.request(
+                method=request.method,
+                route=exchange.route,
+                status=status,
+                seconds=seconds,
+                size=size,
+                address=request.address,
+                person=exchange.person,
+                context=exchange.context,
+            )
+        if self._observers:
+            finished = Finished(request.method, exchange.route, status, seconds, size)
+            for observe in self._observers:
+                observe(finished)
 
 
 def _is_replay(once: Once | None) -> bool:

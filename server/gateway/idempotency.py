@@ -28,8 +28,10 @@ def once(request: Request, route: Route, principal: Principal | None, params: Ma
 
     Raises Refused invalid (Idempotency-Key) for what is no key, and where a key would promise what is not done.
     """
+    if request.method in ("GET", "HEAD"):
+        return None
     given = [value for name, value in request.headers if name == "idempotency-key"]
-    if not given or request.method in ("GET", "HEAD"):
+    if not given:
         return None
     if route.once == "refused":
         raise Refused("invalid", field=FIELD, reason="This request cannot be kept from being done twice")

@@ -69,10 +69,10 @@ class Limits:
         self._rates = rates
 
     def address(self, address: str, cost: float, now: float) -> Standing:
-        return self._take("address", f"address:{network(address)}", cost, self._rates.address, now)
+        return self._take("address", _of_address(address), cost, self._rates.address, now)
 
     def person(self, person: UUID, cost: float, now: float) -> Standing:
-        return self._take("person", f"person:{person}", cost, self._rates.person, now)
+        return self._take("person", _of_person(person), cost, self._rates.person, now)
 
     def endpoint(self, name: str, who: UUID | str, limit: Rate, now: float) -> Standing:
         """One request of a person, or of an address, to what has a limit of its own."""
@@ -81,7 +81,8 @@ class Limits:
         return self._take("endpoint", f"{name} {who if isinstance(who, UUID) else network(who)}", 1.0, rate, now)
 
     def _take(self, policy: str, key: str, cost: float, rate: Rate, now: float) -> Standing:
-        wait, left, rest = self._limiter.take(key, min(cost, rate.burst), rate.per_second, rate.burst, now)
+        burst = rate.burst
+        wait, left, rest = self._limiter.take(key, cost if cost < burst else burst, rate.per_second, burst, now)
         if wait > 0:
             self.denied[policy] += 1
         return Standing(policy, rate, wait, left, rest)
@@ -94,16 +95,34 @@ def headers(standings: Iterable[Standing]) -> list[tuple[str, str]]:
     fields come to GCRA: `r` of it are left, and after `t` seconds without a request all of it will be. Of what refused,
     `t` is the time of Retry-After, as the draft wants it.
     """
-    standings = list(standings)
-    if not standings:
+    states, policies = [], []
+    for each in standings:
+        states.append(_state(each.policy, int(each.left), math.ceil(each.wait or each.rest)))
+        policies.append(_policy(each.policy, each.rate))
+    if not states:
         return []
-    state = ", ".join(f'"{each.policy}";r={int(each.left)};t={math.ceil(each.wait or each.rest)}' for each in standings)
-    return [
-        ("ratelimit", state),
-        ("ratelimit-policy", ", ".join(_policy(each.policy, each.rate) for each in standings)),
-    ]
+    return [("ratelimit", ", ".join(states)), ("ratelimit-policy", ", ".join(policies))]
 
 
-@functools.lru_cache(256)
+# What is said again and again is not made again: the strings, and the keys of those who ask.
+_kept = functools.lru_cache(4096)
+
+
+@_kept
+def _state(name: str, left: int, seconds: int) -> str:
+    return f'"{name}";r={left};t={seconds}'
+
+
+@_kept
 def _policy(name: str, rate: Rate) -> str:
     return f'"{name}";q={int(rate.burst)};w={math.ceil(rate.burst / rate.per_second)}'
+
+
+@_kept
+def _of_address(address: str) -> str:
+    return f"address:{network(address)}"
+
+
+@_kept
+def _of_person(person: UUID) -> str:
+    return f"person:{person}"

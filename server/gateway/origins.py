@@ -34,6 +34,11 @@ class Origins:
         self._known = self._allowed | _normal([own] if own is not None else [])
         self._local = _normal(local)
 
+    @property
+    def foreign(self) -> bool:
+        """Whether there are pages of elsewhere to which answers have something to say."""
+        return bool(self._allowed)
+
     def check(self, request: Request) -> None:
         """Raises Refused("origin")."""
         given = [value for name, value in request.headers if name == "origin"]

@@ -4,11 +4,19 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Mapping
+from contextvars import ContextVar, Token
+from typing import Any, TypeAlias
 
 import msgspec
+from structlog.contextvars import bind_contextvars
 
 from chiron.server.ports import Request
 
+_DRAWN = 4096
+"""Random bytes that are fetched at a time."""
+_BYTES = 32
+"""Of them for one request: 16 of the trace, 8 of the span, 8 of the request."""
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _TRACEPARENT = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}(-.*)?", re.DOTALL)
 
@@ -27,23 +35,62 @@ class Context(msgspec.Struct, frozen=True, gc=False):
         return {"request_id": self.request_id, "trace_id": self.trace_id, "span_id": self.span_id}
 
 
-def context(request: Request | None) -> Context:
-    """Of a request; None is what came and was none."""
-    random = os.urandom(32).hex()
-    request_id, trace_id, span_id = random[48:], random[:32], random[32:48]
-    if request is None:
-        return Context(request_id, trace_id, span_id)
-    ids, traces = [], []
-    for name, value in request.headers:
-        if name == "x-request-id":
-            ids.append(value)
-        elif name == "traceparent":
-            traces.append(value)
-    if len(ids) == 1 and _REQUEST_ID.fullmatch(ids[0]):
-        request_id = ids[0]
-    if len(traces) == 1 and (parent := parse_traceparent(traces[0])) is not None:
-        trace_id, _ = parent
-    return Context(request_id, trace_id, span_id)
+Bound: TypeAlias = tuple[Token[Any], Token[Any], Token[Any]]
+
+
+class Contexts:
+    """Makes contexts. Random bytes are fetched many at a time: a call for each request cost more than all the rest."""
+
+    def __init__(self) -> None:
+        self._digits = ""
+        self._spent = 0
+
+    def new(self) -> Context:
+        """Of what came and was no request, or names neither an id nor a trace."""
+        start = self._spent
+        if start >= len(self._digits):
+            self._digits = os.urandom(_DRAWN).hex()
+            start = 0
+        self._spent = start + 2 * _BYTES
+        digits = self._digits
+        return Context(digits[start + 48 : start + 64], digits[start : start + 32], digits[start + 32 : start + 48])
+
+    def of(self, request: Request, names: Mapping[str, str]) -> Context:
+        """Of a request, whose fields `names` has by name."""
+        fresh = self.new()
+        if "x-request-id" not in names and "traceparent" not in names:
+            return fresh
+        request_id, trace_id = fresh.request_id, fresh.trace_id
+        ids = [value for name, value in request.headers if name == "x-request-id"]
+        traces = [value for name, value in request.headers if name == "traceparent"]
+        if len(ids) == 1 and _REQUEST_ID.fullmatch(ids[0]):
+            request_id = ids[0]
+        if len(traces) == 1 and (parent := parse_traceparent(traces[0])) is not None:
+            trace_id, _ = parent
+        return Context(request_id, trace_id, fresh.span_id)
+
+
+def bind(context: Context) -> Bound:
+    """Have every line that is logged from here on carry the ids, as `structlog.contextvars.bind_contextvars` does."""
+    return _REQUEST.set(context.request_id), _TRACE.set(context.trace_id), _SPAN.set(context.span_id)
+
+
+def unbind(bound: Bound) -> None:
+    """End that. In the `contextvars` context in which it began."""
+    request, trace, span = bound
+    _REQUEST.reset(request)
+    _TRACE.reset(trace)
+    _SPAN.reset(span)
+
+
+def _variable(name: str) -> ContextVar[Any]:
+    """The variable in which structlog keeps a name: it looks it up, and makes two dictionaries, at each call."""
+    token = bind_contextvars(**{name: ""})[name]
+    token.var.reset(token)
+    return token.var
+
+
+_REQUEST, _TRACE, _SPAN = _variable("request_id"), _variable("trace_id"), _variable("span_id")
 
 
 def parse_traceparent(value: str) -> tuple[str, str] | None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -337,6 +339,20 @@ async def test_what_was_no_request_is_answered_too(house: Any) -> None:
     assert line["request_id"] == dict(response.headers)["x-request-id"]
 
 
+async def test_rfc9110_6_6_1_the_date_is_that_of_the_answer(house: Any) -> None:
+    built = house([ME])
+    moment = built.clock.now()
+
+    async def date_at(seconds: float) -> str:
+        built.clock.seconds = 1000.0 + seconds
+        built.clock.now = lambda: moment.replace(microsecond=250_000) + timedelta(seconds=seconds)
+        answer = await built.ask("GET", "/v1/me", token="ada")
+        return str(answer.headers["date"])
+
+    dates = [await date_at(seconds) for seconds in (0.0, 0.7, 0.76, 1.7, 62.0)]
+    assert [date.split()[4] for date in dates] == ["12:00:00", "12:00:00", "12:00:01", "12:00:01", "12:01:02"]
+
+
 # --- the log ---------------------------------------------------------------------------------------------------------
 
 
@@ -360,3 +376,15 @@ async def test_the_access_log_tells_who_asked_what_and_no_secret(house: Any) -> 
         "request_id": "r-1",
         "trace_id": "a" * 32,
     }
+
+
+async def test_below_its_level_no_line_is_made_until_the_level_changes(house: Any) -> None:
+    built = house([ME])
+    level = logging.WARNING
+    built.log.is_enabled_for = lambda asked: asked >= level
+    await built.ask("GET", "/v1/me", token="ada")
+    assert built.log.lines == []
+    level = logging.INFO
+    await built.ask("GET", "/v1/me", token="ada")
+    assert [line["event"] for line in built.log.lines] == ["request"]
+    assert len(built.finished) == 2

@@ -48,6 +48,18 @@ log.debug('h'); other.warning('i')
     assert [line["event"] for line in lines(program)] == ["a", "c", "e", "g", "h", "i"]
 
 
+def test_a_logger_says_whether_a_line_would_be_written() -> None:
+    program = """
+from chiron.server.telemetry import set_log_level
+asked = [log.is_enabled_for(logging.INFO)]
+set_log_level('info')
+asked += [log.is_enabled_for(level) for level in (logging.DEBUG, logging.INFO, logging.ERROR)]
+log.info('asked', asked=asked)
+"""
+    [line] = lines(program, level="warning")
+    assert line["asked"] == [False, False, True, True]
+
+
 def test_what_has_a_secrets_name_is_left_out() -> None:
     [line] = lines("log.info('login', password='hunter2', access_token='eyJ', person='ada')")
     assert (line["password"], line["access_token"], line["person"]) == ("[redacted]", "[redacted]", "ada")
