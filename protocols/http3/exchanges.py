@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from chiron.protocols.http3 import events, fields, framing
+from chiron.protocols.http3 import events, framing, qpack
 from chiron.protocols.http3.errors import ConnectionFailed, ErrorCode
 from chiron.protocols.http3.limits import Limits
 from chiron.protocols.http3.records import Allowance, Exchange, Seen
 from chiron.protocols.quic import endpoint as quic
+from chiron.protocols.quic import varint
 from chiron.protocols.webtransport import Sessions, draft02
 from chiron.protocols.webtransport.events import SessionClosed
 
@@ -92,17 +93,12 @@ class Exchanges:
     def _send_head(
         self, exchange: Exchange, status: int, headers: Iterable[tuple[str, str]], body: bytes, end: bool
     ) -> bool:
-        head = fields.encoded(headers)
         bodyless = status in BODYLESS
-        if end and not bodyless:
-            for name, _ in head:
-                if name == b"content-length":
-                    break
-            else:
-                head.append((b"content-length", b"%d" % len(body)))
-        data = self._framing.encode(exchange.stream, [(b":status", b"%d" % status), *head])
+        head = qpack.head(status, headers, len(body) if end and not bodyless else None)
         if body and not bodyless and exchange.method != "HEAD":
-            data += framing.data_frame(body)
+            data = b"".join((b"\1", varint.encode(len(head)), head, b"\0", varint.encode(len(body)), body))
+        else:
+            data = framing.headers_frame(head)
         exchange.responded = status >= 200
         return self._send(exchange, data, end)
 

@@ -192,15 +192,17 @@ class Framing(h3.H3Connection):
             return None
         if size >= 0x40:
             size, begin = (size & 0x3F) << 8 | data[2], 3
-        if size + begin != len(data) or size > self._limits.field_section_bytes:
+        if size + begin != len(data) or size > self._limits.field_section_bytes or size == 2:
             return None
         try:
-            headers = self._decode_headers(stream_id, data[begin:])
+            decoder, headers = self._decoder.feed_header(stream_id, data[begin:])
         except pylsqpack.StreamBlocked:
             self._decoder.cancel_stream(stream_id)
             return None
-        except h3.ProtocolError as error:
-            raise _failure(error) from None
+        except pylsqpack.DecompressionFailed:
+            raise _failure(h3.QpackDecompressionFailed()) from None
+        if decoder:
+            self._quic.send_stream_data(cast(int, self._local_decoder_stream_id), decoder)
         self.messages += 1
         return headers
 
@@ -218,7 +220,7 @@ class Framing(h3.H3Connection):
         encoder, section = self._encoder.encode(stream_id, headers)
         if encoder:
             self._quic.send_stream_data(cast(int, self._local_encoder_stream_id), encoder)
-        return b"\1" + varint.encode(len(section)) + section
+        return headers_frame(section)
 
     def _check_request_or_push_frame_type(self, frame_type: int, stream: h3.H3Stream) -> None:
         assert isinstance(stream, Message)
@@ -453,6 +455,10 @@ def _begin_of_data(message: Message, data: bytes) -> int:
         return 0
     length = varint.decode(data, 1) if data[:1] == b"\0" else None
     return length[1] if length is not None and length[0] and sum(length) == len(data) else 0
+
+
+def headers_frame(section: bytes) -> bytes:
+    return b"\1" + varint.encode(len(section)) + section
 
 
 def data_frame(data: bytes) -> bytes:

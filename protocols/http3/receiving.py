@@ -134,10 +134,12 @@ class Receiving(Exchanges):
     def _receive_whole(self, stream: int, raw: fields.Raw) -> list[events.Event]:
         """A request that came in one piece: its `raw` fields are all of it."""
         self._requests.next += 4
-        if not self._admit(stream, True):
+        exchanges, limits = self._exchanges, self.limits
+        if (len(exchanges) >= limits.requests_open or self._goaway is not None) and not self._admit(stream, True):
             return []
-        exchange = self._exchanges[stream] = Exchange(stream, framing.WHOLE, self._now)
-        self._count_request()
+        exchange = exchanges[stream] = Exchange(stream, framing.WHOLE, self._now)
+        if self._framing.messages >= limits.requests:
+            self.goaway()
         return [*self._receive_request(exchange, raw, True)]
 
     def _admit(self, stream: int, end: bool) -> bool:
@@ -231,8 +233,10 @@ class Receiving(Exchanges):
         exchange.head = True
         exchange.began = self._now
         if end:
-            self._finish_receiving(exchange)
-            if exchange.protocol == draft02.PROTOCOL:
+            exchange.received = True
+            if self._timed:
+                self._timed.pop(stream, None)
+            if head.protocol == draft02.PROTOCOL:
                 self._sessions.receive_capsules(stream, b"", True)
         elif head.expects and not exchange.tunnel:
             self._endpoint.send(self._connection, stream, self._framing.encode(stream, [(b":status", b"100")]))
