@@ -17,6 +17,7 @@ from chiron.protocols import http3
 from chiron.protocols.quic.endpoint import Endpoint, Event, Kind
 from chiron.server.edge.capacity import Capacity
 from chiron.server.edge.engine import Engine
+from chiron.server.edge.first_step import FirstSteps
 from chiron.server.edge.quic_connection import QuicConnection, Surroundings
 from chiron.server.edge.quic_socket import QuicSocket
 from chiron.server.edge.service import EdgeLimits, Service, WebSocketService
@@ -61,6 +62,7 @@ class QuicListener:
             limits = self._service.limits
             self._around = Surroundings(
                 engine=engine,
+                steps=FirstSteps(engine.loop),
                 service=self._service,
                 capacity=Capacity(self._max_connections),
                 timer=engine.timers.kind(self._expired),
@@ -118,6 +120,8 @@ class QuicListener:
         """Close the sockets. Clients of connections that are still open are told nothing. Harmless to repeat."""
         for quic in self._sockets:
             quic.close()
+        if self._around is not None:
+            self._around.steps.close()
 
     # --- inside ------------------------------------------------------------------------------------------------------
 

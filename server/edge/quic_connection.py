@@ -14,6 +14,7 @@ from chiron.protocols.quic.endpoint import Event, Kind
 from chiron.server.edge.capacity import Capacity
 from chiron.server.edge.connection import ABNORMAL
 from chiron.server.edge.engine import Engine
+from chiron.server.edge.first_step import FirstSteps
 from chiron.server.edge.quic_exchange import SAFE, Channel, Exchange
 from chiron.server.edge.quic_links import NORMAL, QuicLink, SessionLink, StreamLink
 from chiron.server.edge.quic_socket import QuicSocket
@@ -35,6 +36,7 @@ class Surroundings:
     """What the connections of a listener share."""
 
     engine: Engine
+    steps: FirstSteps
     service: Service
     capacity: Capacity
     timer: Timer
@@ -100,7 +102,7 @@ class QuicConnection:
         """By stream: of the request and, of a WebTransport session, of its link too."""
         self._network = ""
         self._http = http3.Connection(socket.endpoint, number, limits=around.limits, now=now)
-        self._channel = Channel(around.engine, around.service, socket, number, self._http, self._done)
+        self._channel = Channel(around.engine, around.steps, around.service, socket, number, self._http, self._done)
         self._address = ""
         self._refusing = refusing
         if not self._move():

@@ -10,6 +10,7 @@ from chiron.errors import ChironError
 from chiron.protocols import http3
 from chiron.protocols.quic.endpoint import HIGH_WATER
 from chiron.server.edge.engine import Engine
+from chiron.server.edge.first_step import FirstSteps
 from chiron.server.edge.quic_socket import QuicSocket
 from chiron.server.edge.service import Service
 from chiron.server.ports import Request, Response
@@ -24,6 +25,7 @@ class Channel:
     """What requests and links need of the connection that they are on."""
 
     engine: Engine
+    steps: FirstSteps
     service: Service
     socket: QuicSocket
     number: int
@@ -36,7 +38,7 @@ class Channel:
 class Exchange:
     """The stream of a request. Its body is read whole before the gateway is asked."""
 
-    __slots__ = ("_address", "_body", "_channel", "_head", "_rest", "_stream", "_task", "body_bytes")
+    __slots__ = ("_address", "_body", "_channel", "_gone", "_head", "_rest", "_stream", "_task", "body_bytes")
 
     def __init__(self, channel: Channel, head: http3.RequestReceived, address: str) -> None:
         self._channel = channel
@@ -46,6 +48,8 @@ class Exchange:
         self._body: list[bytes] = []
         self.body_bytes = 0
         self._task: asyncio.Task[None] | None = None
+        self._gone = False
+        """Nobody waits for the answer."""
         self._rest: memoryview | None = None
 
     def receive(self, data: bytes) -> None:
@@ -55,10 +59,12 @@ class Exchange:
 
     def ask(self) -> None:
         """The request is complete: have it answered."""
-        engine = self._channel.engine
-        self._task = engine.loop.create_task(self._serve(self.request()))
-        engine.tasks.add(self._task)
-        self._task.add_done_callback(engine.tasks.discard)
+        channel = self._channel
+        task = channel.steps.begin(self._serve(self.request()))
+        if task is not None:
+            self._task = task
+            channel.engine.tasks.add(task)
+            task.add_done_callback(channel.engine.tasks.discard)
 
     def request(self) -> Request:
         head = self._head
@@ -114,6 +120,7 @@ class Exchange:
 
     def abandon(self) -> None:
         """The client will not see the answer: stop what only reads; what may have an effect runs to its end."""
+        self._gone = True
         self._rest = None
         self._body.clear()
         if self._task is not None and self._head.method in _CANCELLABLE:
@@ -133,12 +140,12 @@ class Exchange:
     async def _serve(self, request: Request) -> None:
         try:
             response = await self._channel.service.gateway.respond(request)
-            if self._task is not None:  # else the client is gone
-                self._task = None
+            self._task = None
+            if not self._gone:
                 self.respond(response)
         except asyncio.CancelledError:
-            if self._task is not None:
-                self._task = None
+            self._task = None
+            if not self._gone:
                 self.reset(http3.ErrorCode.H3_REQUEST_CANCELLED)
             raise
         except BaseException as error:

@@ -61,8 +61,9 @@ class QuicSocket:
 
     def wake(self) -> None:
         """Something was queued: have it sent at the end of this turn of the loop. Cheap to repeat."""
-        self._dirty = True
-        self._engine.wake()
+        if not self._dirty:
+            self._dirty = True
+            self._engine.wake()
 
     def close(self) -> None:
         """Send what waits, and close the socket. What the peers of open connections send reaches nobody."""
