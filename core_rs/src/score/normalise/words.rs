@@ -302,7 +302,7 @@ fn word(written: &[Cell], made: &mut Vec<Cell>) -> Kind {
             for at in 0..=length / 2 {
                 let mut cell = made[first + 2 * at];
                 if at < length / 2 {
-                    cell.end = made[first + 2 * at + 2].start;
+                    cell.end = made[first + 2 * at + 1].end;
                 }
                 made[first + at] = cell;
             }
