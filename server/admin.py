@@ -47,6 +47,8 @@ class Reloaded(msgspec.Struct, tag="reloaded", frozen=True):
     """Names of settings that differ from those that run, and wait for a restart."""
     certificate: bool
     """Whether it is another one than before."""
+    scoring: bool = False
+    """Whether files by which messages are scored hold something else than before."""
 
 
 class Rotated(msgspec.Struct, tag="rotated", frozen=True):

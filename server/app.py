@@ -24,7 +24,7 @@ from chiron.server import metrics
 from chiron.server.chat.api import ChatApi
 from chiron.server.chat.channels import ConversationChannels, PersonalChannels
 from chiron.server.chat.service import Chat
-from chiron.server.config import ISSUER, LimitSettings, WorkerConfig
+from chiron.server.config import ISSUER, LimitSettings, Settings, WorkerConfig
 from chiron.server.edge.engine import Engine
 from chiron.server.edge.quic import QuicListener
 from chiron.server.edge.quic_engines import make_endpoint
@@ -54,7 +54,9 @@ from chiron.server.identity.revocations import Revocations
 from chiron.server.identity.service import Identity
 from chiron.server.identity.throttle import Throttle
 from chiron.server.identity.tokens import ACCESS_SECONDS, AccessTokens
+from chiron.server.live import sources_of
 from chiron.server.moderation.api import ModerationApi
+from chiron.server.moderation.screening import Rules, Screening
 from chiron.server.moderation.service import Moderation
 from chiron.server.platform.clock import SystemClock
 from chiron.server.platform.cursors import SealedCursors
@@ -109,7 +111,9 @@ class App:
         self._tokens = Tokens(self._verifier, clock, lifetime=ACCESS_SECONDS)
         self._dropped, self._mailer = self._make_mailer()
         buffer = bytearray(RECEIVE_BYTES)
-        self._hub = Hub(buffer, limiter=self._limiter)
+        self._screening = _screening(config.settings)
+        scorer = None if self._screening is None else self._screening.scoring.scorer
+        self._hub = Hub(buffer, limiter=self._limiter, scorer=scorer)
         self._engine = Engine(self._hub, buffer, on_poisoned=on_poisoned)
         self._lag = LoopLag()
         self._proxies = _proxies(config)
@@ -159,6 +163,7 @@ class App:
             identity,
             SealedCursors(self._config.keys.cursor),
             heard=self._hear if self._extend is not None else None,
+            screening=self._screening,
         )
         services = Services(self._pool, self._chat, identity, self._clock, self._ids)
         if self._extend is not None:
@@ -233,17 +238,21 @@ class App:
             await self._exposition.listen(sock)
 
     def reload(self, config: WorkerConfig) -> None:
-        """Follow what may change while it serves: certificate, keys, and the settings whose trait says `reload`.
+        """Follow what may change while it serves: certificate, keys, files of scoring, and settings whose trait says
+        `reload`.
 
         Connections and links stay; a TLS handshake that begins now has the new certificate. Raises ValueError when
-        the certificate cannot be used, and changes nothing then.
+        the certificate or a file of scoring cannot be used, and changes nothing then.
         """
+        follow = None if self._screening is None else self._screening.prepare(_rules(config.settings))
         if self._tls is not None and config.tls_chain:
             self._tls.reload(config.tls_chain, config.tls_key)
             self._tls.set_ticket_keys(config.keys.tickets)
         if self._quic is not None and config.quic_chain:
             self._quic.reload(config.quic_chain, config.quic_key, _named(config))
             self._quic.set_ticket_keys(config.keys.tickets)
+        if follow is not None:
+            follow()
         self._keys.replace(config.keys)
         self._verifier.set_keys(self._keys.public_keys())
         self._transports.hashes = config.quic_hashes
@@ -308,6 +317,7 @@ class App:
             mailer=self._mailer,
             lag=self._lag,
             quic=quic,
+            screening=self._screening,
         )
         exposition = Exposition(metrics.registry(parts, __version__), self._clock)
         return TcpListener(self._engine, exposition, max_connections=METRICS_CONNECTIONS)
@@ -406,6 +416,27 @@ def _proxies(config: WorkerConfig) -> Proxies:
         return Proxies(config.settings.trusted_proxies)
     except ValueError as error:
         raise SetupError(f"The trusted proxies cannot be used: {error}") from error
+
+
+def _rules(settings: Settings) -> Rules:
+    moderation = settings.moderation
+    return Rules(
+        sources_of(settings),
+        moderation.direct,
+        moderation.direct_actions,
+        moderation.group,
+        moderation.group_actions,
+    )
+
+
+def _screening(settings: Settings) -> Screening | None:
+    """Raises SetupError."""
+    if not settings.scoring:
+        return None
+    try:
+        return Screening(_rules(settings))
+    except ValueError as error:
+        raise SetupError(f"Messages cannot be scored: {error}.") from error
 
 
 def _link_limits(limits: LimitSettings) -> LinkLimits:

@@ -200,6 +200,8 @@ class WorkerConfig(msgspec.Struct, kw_only=True, frozen=True):
     """UDP port that clients are told to come to; 0: none."""
     listeners: list[Listener] = []
     settings: Settings = msgspec.field(default_factory=Settings)
+    scoring: str = ""
+    """Of the files of the operator's by which messages are scored: when it changes, they are read again."""
     public_url: str = ""
     """Origin for links in mails: the settings', else that of a listener."""
 

@@ -25,7 +25,7 @@ from chiron.errors import SetupError
 from chiron.server.config import Listener, Settings, WorkerConfig, parse_address
 from chiron.server.edge import udp
 from chiron.server.edge.capacity import BACKLOG
-from chiron.server.live import certificates_of, load_keys
+from chiron.server.live import certificates_of, load_keys, sources_of
 from chiron.server.ports import Clock
 
 BIND_SECONDS = 8.0
@@ -110,6 +110,7 @@ async def lay(stack: contextlib.AsyncExitStack, settings: Settings, clock: Clock
             quic_port=0 if datagrams is None else _quic_port(settings, datagrams),
             listeners=[listener for _, listener in bound],
             settings=settings,
+            scoring=sources_of(settings).fingerprint(),
             public_url=settings.public_url or serving.plain or serving.secure,
         )
     )

@@ -21,6 +21,7 @@ from chiron.server.config import Settings, WorkerConfig
 from chiron.server.edge import certificates
 from chiron.server.edge.certificates import Certificate
 from chiron.server.identity.tokens import ACCESS_SECONDS
+from chiron.server.moderation.sources import Sources
 from chiron.server.platform import keys
 from chiron.server.platform.keys import Keys, Purpose
 from chiron.server.ports import Clock
@@ -84,6 +85,12 @@ def certificates_of(settings: Settings, now: datetime) -> Certificates:
     return Certificates(tls, authority, hashed.certificate, hashed.hashes)
 
 
+def sources_of(settings: Settings) -> Sources:
+    """The files that messages are scored by."""
+    rules = settings.moderation
+    return Sources(rules.model, rules.terms, rules.allow, rules.shipped_terms)
+
+
 class LiveConfig:
     """`current` is what a worker is started with.
 
@@ -117,15 +124,19 @@ class LiveConfig:
             return admin.Refusal(f"The machine refused: {error}.", 71)
 
     async def reload(self) -> admin.Reloaded:
-        """Read settings and certificate again. Raises SetupError, OSError."""
+        """Read settings, certificate and files of scoring again. Raises SetupError, OSError."""
         async with self._one_at_a_time:
             followed = follow(self.current.settings, self._read_again())
             config = certificates_of(followed.settings, self._clock.now()).put_into(self.current)
             another = config != self.current
-            if followed.applied or another:
-                await self._change(msgspec.structs.replace(config, settings=followed.settings))
-            self._log.info("reloaded", applied=followed.applied, restart=followed.restart, certificate=another)
-            return admin.Reloaded(list(followed.applied), list(followed.restart), another)
+            scoring = sources_of(followed.settings).fingerprint()
+            files = scoring != self.current.scoring
+            if followed.applied or another or files:
+                await self._change(msgspec.structs.replace(config, settings=followed.settings, scoring=scoring))
+            self._log.info(
+                "reloaded", applied=followed.applied, restart=followed.restart, certificate=another, scoring=files
+            )
+            return admin.Reloaded(list(followed.applied), list(followed.restart), another, files)
 
     async def rotate(self, purposes: list[Purpose]) -> admin.Rotated:
         """Make new keys. Raises SetupError, OSError."""

@@ -31,6 +31,7 @@ from chiron.server.gateway.gateway import Gateway
 from chiron.server.gateway.limits import Limits
 from chiron.server.gateway.requests import Requests
 from chiron.server.identity.passwords import Passwords
+from chiron.server.moderation.screening import Screening
 from chiron.server.platform.lag import LoopLag
 from chiron.server.platform.mail import Mailer
 from chiron.server.ports import Distribution
@@ -72,6 +73,7 @@ class Parts:
     mailer: Mailer
     lag: LoopLag
     quic: QuicListener
+    screening: Screening | None
 
 
 def registry(parts: Parts, version: str) -> CollectorRegistry:
@@ -94,6 +96,7 @@ class _Worker(Collector):
         yield from self._realtime()
         yield from self._quic()
         yield from self._chat()
+        yield from self._verdicts()
         yield from self._database()
         yield from self._rest()
 
@@ -172,6 +175,26 @@ class _Worker(Collector):
         yield _gauge(
             "chiron_commit_aside_conversations", "Conversations that wait for somebody else's lock.", committer.aside
         )
+
+    def _verdicts(self) -> Iterator[Metric]:
+        verdicts = CounterMetricFamily(
+            "chiron_verdicts",
+            "Messages that were written or blocked, by kind of conversation, verdict, and what was done.",
+            labels=["kind", "verdict", "done"],
+        )
+        # What nearly everything gets is told from the start, so that a rate has a zero to begin from.
+        nothing = {(kind, "allow", "allow"): 0 for kind in ("direct", "group")}
+        for labels, count in {**nothing, **self._parts.chat.committer.screened}.items():
+            verdicts.add_metric(list(labels), count)
+        yield verdicts
+        if self._parts.screening is not None:
+            scoring = self._parts.screening.scoring
+            yield SummaryMetricFamily(
+                "chiron_scorer_seconds",
+                "Texts scored or explained beside links, which score theirs where they are read.",
+                count_value=scoring.calls,
+                sum_value=scoring.seconds,
+            )
 
     def _database(self) -> Iterator[Metric]:
         pool = self._parts.pool.connections

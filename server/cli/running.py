@@ -22,7 +22,7 @@ WHAT = {
 
 
 def reload(data_dir: DataDir = None, config: Config = None) -> None:
-    """Have the running server read settings file and certificates again. Connections stay open.
+    """Have the running server read settings file, certificates and lists of terms again. Connections stay open.
 
     Flags and environment are those that it was started with. 78 when something is wrong: then nothing changes.
     """
@@ -34,9 +34,11 @@ def reload(data_dir: DataDir = None, config: Config = None) -> None:
         print(f"Applied: {', '.join(answer.applied)}.")
     if answer.certificate:
         print("New TLS handshakes use another certificate.")
+    if answer.scoring:
+        print("Messages are scored by other files.")
     if answer.restart:
         print(f"Restart to apply: {', '.join(answer.restart)}.")
-    if not (answer.applied or answer.certificate or answer.restart):
+    if not (answer.applied or answer.certificate or answer.scoring or answer.restart):
         print("Nothing has changed.")
 
 

@@ -1,70 +1,20 @@
-"""The scorer of a process, and the files that it is made of: they may change while it is used."""
+"""The scorer of a process. What it is made of may change while it is used, by everybody who holds it."""
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
 import structlog
 
 from chiron._core import Explanation, Score, Scorer
-
-WEIGHTS = Path(__file__).parent / "weights"
-"""What is shipped: `model.bin`, `terms.tsv`, `allow.txt`."""
+from chiron.server.moderation.sources import WEIGHTS, Content, Sources, read
 
 T = TypeVar("T")
 
 log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Sources:
-    """Where model and lists are read from. `terms` and `allow` come on top of those that are shipped."""
-
-    model: Path | None = None
-    """None: the one that is shipped."""
-    terms: tuple[Path, ...] = ()
-    allow: tuple[Path, ...] = ()
-    shipped_terms: bool = True
-
-    @property
-    def own(self) -> tuple[Path, ...]:
-        """Files of the operator's."""
-        return (*(() if self.model is None else (self.model,)), *self.terms, *self.allow)
-
-    def fingerprint(self) -> str:
-        """Changes with what the operator's files hold; one that cannot be read counts as another."""
-        digest = hashlib.sha256()
-        for path in self.own:
-            try:
-                content = path.read_bytes()
-            except OSError as error:
-                content = repr(error.errno).encode()
-            digest.update(hashlib.sha256(content).digest())
-        return digest.hexdigest()
-
-
-@dataclass(frozen=True, slots=True)
-class Content:
-    """What sources hold."""
-
-    model: bytes
-    terms: bytes
-    allow: bytes
-
-    @classmethod
-    def read(cls, sources: Sources) -> Content:
-        """Raises ValueError that names the file."""
-        lists = {
-            "terms.tsv": (*((WEIGHTS / "terms.tsv",) if sources.shipped_terms else ()), *sources.terms),
-            "allow.txt": (WEIGHTS / "allow.txt", *sources.allow),
-        }
-        terms, allow = (b"\n".join(_read(path) for path in paths) for paths in lists.values())
-        return cls(_read(sources.model or WEIGHTS / "model.bin"), terms, allow)
 
 
 class Scoring:
@@ -110,28 +60,24 @@ class Scoring:
 
 
 def _made(sources: Sources, content: Content) -> Scorer:
-    """Raises ValueError that names the file at fault where it is the operator's."""
+    """Raises ValueError that names the file at fault, where it is the operator's."""
     try:
         return Scorer(content.model, content.terms, content.allow)
     except ValueError as error:
         for path in sources.own:
-            alone = Content(content.model, b"", b"")
-            if path in sources.terms:
-                alone = Content(_read(WEIGHTS / "model.bin"), _read(path), b"")
-            elif path in sources.allow:
-                alone = Content(_read(WEIGHTS / "model.bin"), b"", _read(path))
-            try:
-                Scorer(alone.model, alone.terms, alone.allow)
-            except ValueError as reason:
-                raise ValueError(f"{path}: {reason}") from error
+            _try_alone(path, sources, error)
         raise
 
 
-def _read(path: Path) -> bytes:
+def _try_alone(path: Path, sources: Sources, error: ValueError) -> None:
+    """The lines that errors name are of a list alone."""
+    model = WEIGHTS / "model.bin" if path in (*sources.terms, *sources.allow) else path
+    terms = read(path) if path in sources.terms else b""
+    allow = read(path) if path in sources.allow else b""
     try:
-        return path.read_bytes()
-    except OSError as error:
-        raise ValueError(f"{path} cannot be read: {error.strerror or error}") from error
+        Scorer(read(model), terms, allow)
+    except ValueError as reason:
+        raise ValueError(f"{path}: {reason}") from error
 
 
 def _nothing() -> None:

@@ -9,7 +9,8 @@ from uuid import UUID
 
 from chiron.server.moderation import model, store
 from chiron.server.moderation.policy import DIRECT, GROUP, Mode, Policy
-from chiron.server.moderation.scoring import Scoring, Sources
+from chiron.server.moderation.scoring import Scoring
+from chiron.server.moderation.sources import Sources
 from chiron.server.ports import ALLOWED, Finding, Judgements, Tx
 
 if TYPE_CHECKING:
@@ -76,8 +77,17 @@ class Screening:
         if self._off:
             return ALLOWED
         found = self.scoring.score(text()) if score is None else score
-        heads = found.heads
-        if not (any(map(float.__ge__, heads, self._floors)) or found.severity or found.contact or found.suspicious):
+        # Nearly every message ends here, so this costs a third of a loop over the heads.
+        abuse, hate, sexual, threat, spam = found.heads
+        floors = self._floors
+        if (
+            abuse < floors[0]
+            and hate < floors[1]
+            and sexual < floors[2]
+            and threat < floors[3]
+            and spam < floors[4]
+            and not (found.severity or found.contact or found.suspicious)
+        ):
             return ALLOWED
         direct, group = self._direct.judge(found), self._group.judge(found)
         if direct.verdict == group.verdict == "allow":

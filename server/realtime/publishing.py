@@ -65,7 +65,15 @@ class Publishing:
             return
         ref = None if event.ref is None else UUID(event.ref)
         draft = Draft(
-            link.who(), channel.target, event.client_id, event.kind, event.body, ref, link=link.id, run=place.run
+            link.who(),
+            channel.target,
+            event.client_id,
+            event.kind,
+            event.body,
+            ref,
+            link=link.id,
+            run=place.run,
+            score=event.score,
         )
         self._spawn(self._submit(link, line, place, pending, authority, draft))
 

@@ -318,7 +318,10 @@ class Conversing:
         """The code that the server closed it with."""
 
     async def say(self, **frame: Any) -> None:
-        await self._socket.send(json.dumps(frame))
+        await self.say_raw(json.dumps(frame))
+
+    async def say_raw(self, message: str) -> None:
+        await self._socket.send(message)
 
     async def ask(self, **frame: Any) -> dict[str, Any]:
         """What answers the frame; where the link is closed instead, its last frame."""
