@@ -14,9 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training import data, measure
-from training.corpus import Texts, Vocabulary, normalised, say
+from training.corpus import Texts, Vocabulary, normalised
 from training.data import Row
 from training.evade import KINDS
+from training.progress import say
 from training.quantise import Longs, probabilities, run
 from training.reference import normalise
 from training.reference.model import HEADS, LEVELS, ONE, Model, scores

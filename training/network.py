@@ -97,7 +97,7 @@ class Noise:
 
     source: np.random.Generator
     words: float = 0.05
-    values: float = 0.2
+    values: float = 0.1
 
     def keep(self, shape: tuple[int, ...], rate: float) -> Floats:
         return (self.source.random(shape, dtype=np.float32) >= rate).astype(np.float32)

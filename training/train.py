@@ -13,9 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training import calibrate, data, measure
-from training.corpus import Corpus, Floats, Ints, Texts, Vocabulary, build, normalised, say
+from training.corpus import Corpus, Floats, Ints, Texts, Vocabulary, build, normalised
 from training.data import Row
 from training.network import AdamW, Batch, Network, Noise, forward_backward, predict
+from training.progress import say
 from training.quantise import quantise, run
 from training.reference.model import Model
 
@@ -28,9 +29,9 @@ class Recipe:
     """What a run depends on besides the data."""
 
     seed: int = 7
-    epochs: int = 8
+    epochs: int = 6
     batch: int = 1024
-    rate: float = 5e-3
+    rate: float = 8e-3
     decay: float = 0.05
     linear_rate: float = 1e-2
     linear_decay: float = 0.1
