@@ -1,8 +1,9 @@
 """Words to rows of the hashed tables.
 
-A word is written as `<word>`, and its *pieces* are the word itself and every run of 3, 4 and 5 characters
-(code points) of `<word>`, ordered by where a run starts and then by length; a word has at most 64. Long words
-lose the runs at their end. Two adjacent words make a *pair*.
+A word's *pieces* are the word itself and every run of 3, 4 and 5 characters (code points) of `<word>`, in which a
+letter a to z that follows itself is left out (`good` as `<god>`), so that a drawn-out word has the runs of the plain
+one. Runs are ordered by where they start and then by length; a word has at most 64 pieces, and long ones lose the runs
+at their end. Two adjacent words make a *pair*.
 
 Each is hashed by FNV-1a (32 bit, over UTF-8, after one byte that names the kind, so that the word `<a>` and the run
 `<a>` differ), then finished twice, once for each table, by MurmurHash3's `fmix32`, of which the top bits are the row.
@@ -10,6 +11,7 @@ Each is hashed by FNV-1a (32 bit, over UTF-8, after one byte that names the kind
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import Final
@@ -61,12 +63,14 @@ def linear_row(state: int) -> int:
 _RUN_START: Final = start(RUN)
 _WORD_START: Final = start(WORD)
 _PAIR_START: Final = start(PAIR)
+_DOUBLE: Final = re.compile(r"([a-z])\1+")
 
 
 def pieces(word: str) -> list[int]:
     """The hashes of a word's pieces, the word first; 2 to 64 of them."""
     found = [fnv1a(word.encode(), _WORD_START)]
-    characters = [character.encode() for character in f"<{word}>"]
+    plain = _DOUBLE.sub(r"\1", word)
+    characters = [character.encode() for character in f"<{plain}>"]
     for first in range(len(characters) - 2):
         state = fnv1a(characters[first] + characters[first + 1], _RUN_START)
         for character in characters[first + 2 : first + 5]:

@@ -70,7 +70,11 @@ pub(super) fn pieces(word: &str, bracketed: &mut Vec<u8>, states: &mut Vec<u32>)
     states.push(fnv1a(word.as_bytes(), WORD_START));
     bracketed.clear();
     bracketed.push(b'<');
-    bracketed.extend_from_slice(word.as_bytes());
+    for &byte in word.as_bytes() {
+        if !byte.is_ascii_lowercase() || bracketed.last() != Some(&byte) {
+            bracketed.push(byte);
+        }
+    }
     bracketed.push(b'>');
     if !word.is_ascii() {
         runs(bracketed, first, states);
@@ -134,7 +138,8 @@ mod tests {
     proptest! {
         #[test]
         fn pieces_are_the_word_and_its_runs_in_order(word in prop_oneof!["\\PC{1,30}", "[!-~]{1,30}"]) {
-            let bracketed: Vec<char> = format!("<{word}>").chars().collect();
+            let mut bracketed: Vec<char> = format!("<{word}>").chars().collect();
+            bracketed.dedup_by(|after, before| after == before && after.is_ascii_lowercase());
             let mut expected = vec![fnv1a(word.as_bytes(), WORD_START)];
             for first in 0..bracketed.len() {
                 for length in SHORTEST..=LONGEST {

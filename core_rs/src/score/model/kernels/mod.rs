@@ -213,7 +213,7 @@ mod tests {
             states in prop::collection::vec(any::<u32>(), 0..40), shift in 0_u32..=24,
             rows in prop::collection::vec(prop::array::uniform32(-2_000_000_000..2_000_000_000), 0..8),
         ) {
-            let rectified: Vec<[i32; CHANNELS]> = rows.iter().map(|row| row.map(|value| {
+            let rectified: Vec<[i32; CHANNELS]> = rows.iter().map(|row| row.map(|value: i32| {
                 super::super::rounded(i64::from(value.max(0)), shift).min(ACTIVATION.into()) as i32
             })).collect();
             let column = |at: usize| rectified.iter().map(move |row| row[at]);
