@@ -108,7 +108,10 @@ def _texts(source: random.Random, words: Sequence[str], length: int, count: int)
 
 def _measure(scorer: Scorer, kind: str, length: int, texts: Sequence[str], calls: int, rounds: int) -> Row:
     name = f"{length} characters" if length == SHORT else f"{length >> 10} KiB"
-    p50, p99, sha_p50, sha_p99 = [], [], [], []
+    p50: list[float] = []
+    p99: list[float] = []
+    sha_p50: list[float] = []
+    sha_p99: list[float] = []
     encoded = [text.encode() for text in texts]
     for text in texts:
         scorer.score(text)

@@ -52,6 +52,9 @@ impl Finish {
     }
 }
 
+/// Characters of `<word>` that have more than `MAX_PIECES`.
+const ENOUGH: usize = LONGEST + MAX_PIECES / 3;
+
 /// The hash of two adjacent words.
 pub(super) fn pair(left: &str, right: &str) -> u32 {
     fnv1a(right.as_bytes(), fnv1a(b" ", fnv1a(left.as_bytes(), PAIR_START)))
@@ -80,12 +83,14 @@ pub(super) fn pieces(word: &str, bracketed: &mut Vec<u8>, states: &mut Vec<u32>)
         runs(bracketed, first, states);
         return;
     }
-    // A byte is a character, and what is too much can be cut afterwards.
-    let bytes = &bracketed[..bracketed.len().min(MAX_PIECES)];
-    for run in bytes.windows(LONGEST) {
+    // A byte is a character, and what is too much is cut afterwards.
+    let bytes = &bracketed[..bracketed.len().min(ENOUGH)];
+    let runs = bytes.windows(LONGEST);
+    states.resize(first + 1 + 3 * runs.len(), 0);
+    for (out, run) in states[first + 1..].chunks_exact_mut(3).zip(runs) {
         let three = step(step(step(RUN_START, run[0]), run[1]), run[2]);
         let four = step(three, run[3]);
-        states.extend_from_slice(&[three, four, step(four, run[4])]);
+        out.copy_from_slice(&[three, four, step(four, run[4])]);
     }
     if let [.., a, b, c, d] = *bytes {
         let three = step(step(step(RUN_START, a), b), c);
