@@ -60,19 +60,26 @@ class Size:
     rounds: int
 
 
-FULL = Size(texts=400, short_calls=8000, long_calls=400, rounds=5)
+FULL = Size(texts=400, short_calls=4000, long_calls=200, rounds=5)
 QUICK = Size(texts=20, short_calls=100, long_calls=5, rounds=1)
+
+
+class Times(msgspec.Struct, frozen=True):
+    """Microseconds of one call: of the clock, and of the CPU, which knows nothing of those who wait for the core."""
+
+    p50: Spread
+    p99: Spread
+    cpu_p50: Spread
+    cpu_p99: Spread
 
 
 class Row(msgspec.Struct):
     kind: str
     length: str
-    p50_us: Spread
-    p99_us: Spread
-    sha_p50_us: Spread
-    sha_p99_us: Spread
+    ours: Times
+    sha: Times
     times_sha: float
-    """Median of ours by the median of SHA-256."""
+    """Median CPU of ours by that of SHA-256."""
     explain_us: float
     """Median of `explain`."""
 
@@ -108,35 +115,23 @@ def _texts(source: random.Random, words: Sequence[str], length: int, count: int)
 
 def _measure(scorer: Scorer, kind: str, length: int, texts: Sequence[str], calls: int, rounds: int) -> Row:
     name = f"{length} characters" if length == SHORT else f"{length >> 10} KiB"
-    p50: list[float] = []
-    p99: list[float] = []
-    sha_p50: list[float] = []
-    sha_p99: list[float] = []
     encoded = [text.encode() for text in texts]
     for text in texts:
         scorer.score(text)
+    ours, theirs = _Calls(), _Calls()
     for _ in range(rounds):
-        ours, theirs = [], []
         for call in range(calls):
             number = call % len(texts)
-            ours.append(_timed(scorer.score, texts[number]))
-            theirs.append(_timed(_sha256, encoded[number]))
-        for values, middle, worst in ((ours, p50, p99), (theirs, sha_p50, sha_p99)):
-            values.sort()
-            middle.append(values[len(values) // 2])
-            worst.append(values[len(values) * 99 // 100])
-    explained = sorted(_timed(scorer.explain, text) for text in texts[:8])
-    row = Row(
-        kind=kind,
-        length=name,
-        p50_us=Spread.of(p50),
-        p99_us=Spread.of(p99),
-        sha_p50_us=Spread.of(sha_p50),
-        sha_p99_us=Spread.of(sha_p99),
-        times_sha=Spread.of(p50).median / Spread.of(sha_p50).median,
-        explain_us=explained[len(explained) // 2],
-    )
-    say(f"score: {name}, {kind}: p50 {row.p50_us.median:.1f} us, p99 {row.p99_us.median:.1f} us")
+            ours.time(scorer.score, texts[number])
+            theirs.time(_sha256, encoded[number])
+        ours.end()
+        theirs.end()
+    explained = _Calls()
+    for text in texts[:8]:
+        explained.time(scorer.explain, text)
+    explained.end()
+    row = Row(kind, name, ours.times, theirs.times, ours.cost / theirs.cost, explained.times.p50.median)
+    say(f"score: {name}, {kind}: p50 {row.ours.p50.median:.1f} us, p99 {row.ours.p99.median:.1f} us")
     return row
 
 
@@ -144,8 +139,32 @@ def _sha256(data: bytes) -> bytes:
     return hashlib.sha256(data).digest()
 
 
-def _timed(call: Callable[[T], object], argument: T) -> float:
-    """Microseconds of one call, of the wall clock."""
-    began = time.perf_counter_ns()
-    call(argument)
-    return (time.perf_counter_ns() - began) / 1000
+class _Calls:
+    """Times of calls, in rounds."""
+
+    def __init__(self) -> None:
+        self._wall: list[int] = []
+        self._cpu: list[int] = []
+        self._rounds: list[tuple[float, float, float, float]] = []
+
+    def time(self, call: Callable[[T], object], argument: T) -> None:
+        spent = time.thread_time_ns()
+        began = time.perf_counter_ns()
+        call(argument)
+        self._wall.append(time.perf_counter_ns() - began)
+        self._cpu.append(time.thread_time_ns() - spent)
+
+    def end(self) -> None:
+        wall, cpu = sorted(self._wall), sorted(self._cpu)
+        middle, late = len(wall) // 2, len(wall) * 99 // 100
+        self._rounds.append((wall[middle] / 1000, wall[late] / 1000, cpu[middle] / 1000, cpu[late] / 1000))
+        self._wall, self._cpu = [], []
+
+    @property
+    def times(self) -> Times:
+        p50, p99, cpu_p50, cpu_p99 = (Spread.of(values) for values in zip(*self._rounds, strict=True))
+        return Times(p50, p99, cpu_p50, cpu_p99)
+
+    @property
+    def cost(self) -> float:
+        return self.times.cpu_p50.median

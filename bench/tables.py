@@ -157,16 +157,8 @@ def _scoring(scoring: s3.Scoring, judged: bool) -> str:
 
 def _scores(result: score.Result, judged: bool) -> str:
     head = (
-        "text",
-        "length",
-        "p50",
-        "wanted",
-        "p99",
-        "wanted",
-        "SHA-256 p50",
-        "SHA-256 p99",
-        "times SHA-256",
-        "explain",
+        *("text", "length", "p50", "wanted", "p99", "wanted", "CPU p50", "CPU p99"),
+        *("SHA-256 p50", "SHA-256 p99", "SHA-256 CPU p50", "times SHA-256", "explain"),
     )
     rows = []
     for row in result.rows:
@@ -175,12 +167,15 @@ def _scores(result: score.Result, judged: bool) -> str:
             (
                 row.kind,
                 row.length,
-                row.p50_us.show(1),
-                _verdict(row.p50_us.median, middle, at_most=True),
-                row.p99_us.show(1),
-                _verdict(row.p99_us.median, worst, at_most=True),
-                row.sha_p50_us.show(1),
-                row.sha_p99_us.show(1),
+                row.ours.p50.show(1),
+                _verdict(row.ours.p50.median, middle, at_most=True),
+                row.ours.p99.show(1),
+                _verdict(row.ours.p99.median, worst, at_most=True),
+                row.ours.cpu_p50.show(1),
+                row.ours.cpu_p99.show(1),
+                row.sha.p50.show(1),
+                row.sha.p99.show(1),
+                row.sha.cpu_p50.show(1),
                 f"{row.times_sha:.1f}",
                 f"{row.explain_us:.0f}",
             )

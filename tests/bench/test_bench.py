@@ -56,6 +56,16 @@ async def test_a_quick_run_measures_everything_and_loses_nothing(tmp_path: Path)
     assert publish["bare_per_second"]["median"] > 0
     assert publish["batch_rows"] >= 1
 
+    scoring = run["s3"]["scoring"]
+    assert 0 < scoring["off_us"]["min"] <= scoring["on_us"]["max"] * 10
+    assert scoring["acked"] > 0
+
+    lengths = {"200 characters", "16 KiB"}
+    assert {row["length"] for row in run["score"]["rows"]} == lengths
+    for row in run["score"]["rows"]:
+        assert 0 < row["ours"]["p50"]["median"] <= row["ours"]["p99"]["median"]
+        assert row["times_sha"] > 0
+
     assert "100 rooms" not in table
     assert "4 rooms of 10, 1 at a time" in table
     assert "acked/s" in table
