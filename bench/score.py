@@ -19,7 +19,7 @@ import msgspec
 from bench.measure import Cores, Spread
 from bench.progress import say
 from chiron._core import Scorer
-from chiron.server.moderation.scoring import Content, Sources
+from chiron.server.moderation.sources import Content, Sources
 
 T = TypeVar("T")
 

@@ -17,7 +17,8 @@ from pathlib import Path
 import pytest
 
 from chiron.server.moderation.policy import DIRECT, GROUP, Policy
-from chiron.server.moderation.scoring import Scoring, Sources
+from chiron.server.moderation.scoring import Scoring
+from chiron.server.moderation.sources import Sources
 from chiron.server.ports import HEADS
 
 Verdicts = Callable[[str, str], str]

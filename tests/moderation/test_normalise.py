@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from training.reference.normalise import FOLDS, READ, class_of, classes, cut, normalise
+from training.reference import classes
+from training.reference.normalise import FOLDS, READ, class_of, cut, normalise
 
 from chiron._core import normalise as in_rust
 

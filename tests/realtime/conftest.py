@@ -446,7 +446,7 @@ class Transport:
 class World:
     """Everything that realtime is given, in memory."""
 
-    def __init__(self, loop: VirtualLoop, limits: LinkLimits | None, weather: Weather | None, **hub: int) -> None:
+    def __init__(self, loop: VirtualLoop, limits: LinkLimits | None, weather: Weather | None, **hub: Any) -> None:
         self.loop = loop
         self.clock = VirtualClock(loop)
         self.ids = Numbers()
