@@ -23,6 +23,7 @@ from training.reference import normalise
 from training.reference.model import HEADS, LEVELS, ONE, Model, scores
 
 Flags: TypeAlias = NDArray[np.bool_]
+Doubles: TypeAlias = NDArray[Any]
 
 # Least figures that are asked of the model; of recall under evasion, the share of the clean recall.
 TARGETS: Final = {"davidson_auc": 0.985, "olid_auc": 0.84, "spam_auc": 0.99, "convabuse_macro_f1": 0.90}
@@ -81,9 +82,9 @@ def share(flags: Flags) -> float:
     return float(flags.mean()) if len(flags) else float("nan")
 
 
-def public(judge: Judge, rows: Sequence[Row], trained: Sequence[Row]) -> dict[str, float]:
-    """The figures on public sets: AUC, and of ConvAbuse macro-F1 at the threshold that is best on its training rows."""
-    found = judge.logits([row.text for row in rows])
+def public(rows: Sequence[Row], found: Doubles, trained: Sequence[Row], on_trained: Doubles) -> dict[str, float]:
+    """The figures on public sets of anything that orders texts by head: AUC, and of ConvAbuse macro-F1 at the threshold
+    that is best on its training rows."""
     label = np.array([row.label for row in rows])
     source = np.array([row.source for row in rows])
 
@@ -92,7 +93,7 @@ def public(judge: Judge, rows: Sequence[Row], trained: Sequence[Row]) -> dict[st
         return measure.auc(found[which, head], label[which, head])
 
     conv = source == "convabuse"
-    at = measure.best_threshold(judge.logits([row.text for row in trained])[:, 0], [row.label[0] for row in trained])
+    at = measure.best_threshold(on_trained[:, 0], [row.label[0] for row in trained])
     return {
         "davidson_auc": area("davidson", 0),
         "olid_auc": area("olid", 0),
@@ -177,14 +178,17 @@ def evaluate(path: Path, folder: Path, cache: Path, seed: int) -> dict[str, Any]
     expected = [scores(judge.model, normalise.normalise(text).tokens()) for text in some]
     assert judge.scores(some).tolist() == expected
     say("public sets")
-    linear = replace(judge.model, out_mul=0)
+    linear = Judge(replace(judge.model, out_mul=0), cache)
     trained = [row for row in everything if not row.val]
+    on_trained = [row.text for row in trained]
+    by_teacher = [np.array([row.teacher for row in some]) for some in (rows, trained)]
     found: dict[str, Any] = {
         "name": judge.model.name,
         "sha256": hashlib.sha256(contents).hexdigest(),
         "bytes": len(contents),
-        "public": public(judge, rows, trained),
-        "public_linear": public(Judge(linear, cache), rows, trained),
+        "public": public(rows, judge.logits(texts), trained, judge.logits(on_trained)),
+        "public_linear": public(rows, linear.logits(texts), trained, linear.logits(on_trained)),
+        "public_teacher": public(rows, by_teacher[0], trained, by_teacher[1]),
         "heads": by_head(judge, rows),
     }
     held = judge.scores(texts)
@@ -212,7 +216,10 @@ def table(found: dict[str, Any]) -> str:
     for name, value in found["public"].items():
         target = TARGETS.get(name)
         asked = f"  >= {target}: {verdict(value, target)}" if target else ""
-        lines.append(f"  {name:20} {value:.4f}  (linear part alone {found['public_linear'][name]:.4f}){asked}")
+        lines.append(
+            f"  {name:20} {value:.4f}  (linear part alone {found['public_linear'][name]:.4f}, "
+            f"teacher {found['public_teacher'][name]:.4f}){asked}"
+        )
     lines += ["", "heads           rows  positives  AUC     ECE    recall/false at attention, flag, hold, block"]
     for name, head in found["heads"].items():
         levels = "  ".join(
