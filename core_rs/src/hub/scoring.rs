@@ -37,7 +37,7 @@ pub fn score_publishes(events: &mut [Event], scorer: &Scorer) {
 /// The member `text` of a JSON object, when it is a string. Of duplicates the last counts, as with JSON.parse.
 fn text(body: &[u8]) -> Option<Cow<'_, str>> {
     let mut found = None;
-    let read = Reader::new(str::from_utf8(body).ok()?).members(|reader, name| {
+    let read = Reader::new(std::str::from_utf8(body).ok()?).members(|reader, name| {
         let value = reader.value()?;
         if name.text().is_some_and(|name| name == KIND) {
             found = Some(value);

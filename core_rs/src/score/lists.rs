@@ -343,7 +343,7 @@ fn fits(text: &[u8], term: &[u8]) -> bool {
 
 /// Lines of a list that say something, with their numbers.
 fn lines<'a>(file: &'a [u8], list: &'static str) -> Result<impl Iterator<Item = (usize, &'a str)>, ListError> {
-    let text = str::from_utf8(file).map_err(|_| ListError::Encoding(list))?;
+    let text = std::str::from_utf8(file).map_err(|_| ListError::Encoding(list))?;
     let lines = text.strip_prefix('\u{FEFF}').unwrap_or(text).lines();
     Ok((1..).zip(lines).filter(|(_, line)| !line.trim().is_empty() && !line.starts_with('#')))
 }

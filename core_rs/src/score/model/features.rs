@@ -128,9 +128,9 @@ fn runs(bracketed: &[u8], word: usize, states: &mut Vec<u32>) {
 /// Bytes of the UTF-8 character that begins with `lead`.
 fn width(lead: u8) -> usize {
     match lead {
-        ..0xC0 => 1,
-        ..0xE0 => 2,
-        ..0xF0 => 3,
+        ..=0xBF => 1,
+        0xC0..=0xDF => 2,
+        0xE0..=0xEF => 3,
         _ => 4,
     }
 }

@@ -121,7 +121,7 @@ impl<'a> Fields<'a> {
     /// Rows of `N` cells, filled up with zeros to `W`.
     fn table<const N: usize, const W: usize>(&mut self, rows: usize) -> Result<Box<[[i8; W]]>, ModelError> {
         let cells = self.bytes(rows * N)?.chunks_exact(N);
-        let widened = cells.map(|row| std::array::from_fn(|at| row.get(at).map_or(0, |cell| cell.cast_signed())));
+        let widened = cells.map(|row| std::array::from_fn(|at| row.get(at).map_or(0, |&cell| cell as i8)));
         Ok(widened.collect())
     }
 }

@@ -91,6 +91,7 @@ pub(super) unsafe fn slide(matrix: &Affine, input: &[i16], step: usize, out: &mu
     match matrix.outputs() / LANES {
         // SAFETY: as the caller says.
         1 => unsafe { columns::<1>(matrix, 0, input, step, out) },
+        // SAFETY: as the caller says.
         4 => unsafe { columns::<4>(matrix, 0, input, step, out) },
         blocks => {
             for block in 0..blocks {
