@@ -29,7 +29,7 @@ class Recipe:
     """What a run depends on besides the data."""
 
     seed: int = 7
-    epochs: int = 6
+    epochs: int = 5
     batch: int = 1024
     rate: float = 8e-3
     decay: float = 0.05
