@@ -86,8 +86,7 @@ class ModerationSettings(msgspec.Struct, kw_only=True, frozen=True, forbid_unkno
     group: Mode = "enforce"
     """In conversations of any number of people."""
     group_actions: Actions = ()
-    """In the place of `hold` for `abuse`, `hate`, `sexual` and `spam`, `block` for `threat` and `term`, and `allow` for
-    the rest."""
+    """In the place of `hold` for the five heads, `block` for `term`, and `allow` for the rest."""
     terms: Annotated[tuple[Path, ...], RELOADED] = ()
     """Lists of terms of this community, beside those that are shipped: lines of a severity (1 mild to 3 worst), a tab
     and the term."""

@@ -36,8 +36,8 @@ _TERM, _CONTACT, _PAYMENT, _DISGUISE = (REASONS.index(name) for name in ("term",
 
 DIRECT: Mapping[str, str] = dict.fromkeys((*HEADS, "term"), "flag")
 """How far reasons lead in direct conversations, where the settings do not say: two people have chosen each other."""
-GROUP: Mapping[str, str] = {**dict.fromkeys((*HEADS, "term"), "hold"), "threat": "block", "term": "block"}
-"""The same in groups."""
+GROUP: Mapping[str, str] = {**dict.fromkeys(HEADS, "hold"), "term": "block"}
+"""The same in groups: a model may keep a message back until somebody has looked, but not alone have it unsent."""
 
 
 class Score(Protocol):

@@ -43,7 +43,7 @@ def policy(kind: str = "group", mode: Any = "enforce", *actions: str) -> Policy:
         (score(abuse=0.9), "flag", "hold", ("abuse",)),
         (score(threat=0.5), "flag", "flag", ("threat",)),
         (score(threat=0.7), "flag", "hold", ("threat",)),
-        (score(threat=0.8), "flag", "block", ("threat",)),
+        (score(threat=0.8), "flag", "hold", ("threat",)),
         (score(spam=0.9, abuse=0.5), "flag", "hold", ("spam", "abuse")),
         (score(severity=1), "allow", "allow", ()),
         (score(severity=2), "flag", "flag", ("term",)),
@@ -54,7 +54,7 @@ def policy(kind: str = "group", mode: Any = "enforce", *actions: str) -> Policy:
         (score(contact=("mail", "payment")), "allow", "allow", ()),
         # The mention of a group alone is nothing, and everything beside it still is something.
         (score(abuse=0.9, hate=0.9, identity_only=True), "allow", "allow", ()),
-        (score(hate=0.9, threat=0.9, identity_only=True), "flag", "block", ("threat",)),
+        (score(hate=0.9, threat=0.9, identity_only=True), "flag", "hold", ("threat",)),
     ],
 )
 def test_the_table(found: Score, direct: str, group: str, reasons: tuple[str, ...]) -> None:
@@ -67,7 +67,7 @@ def test_the_table(found: Score, direct: str, group: str, reasons: tuple[str, ..
 def test_shadow_says_the_verdict_and_does_nothing_and_off_says_nothing() -> None:
     found = score(threat=0.9)
     shadow = policy("group", "shadow").judge(found)
-    assert (shadow.verdict, shadow.done, shadow.reasons) == ("block", "allow", ("threat",))
+    assert (shadow.verdict, shadow.done, shadow.reasons) == ("hold", "allow", ("threat",))
     assert policy("group", "off").judge(found).verdict == "allow"
 
 

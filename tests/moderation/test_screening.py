@@ -130,7 +130,7 @@ async def test_what_is_kept_tells_why_and_of_what_was_blocked_not_what_was_said(
     database: MigratedDatabase, scoring: Fake, tmp_path: Path
 ) -> None:
     scoring.scored = Score((0.25, 0.5, 0, 1.0, 0), 3, ("mail",), suspicious=True)
-    one = screening(group_actions=("contact=flag",))
+    one = screening(group_actions=("contact=flag", "threat=block"))
     judged = one.judge(scoring.scored, lambda: "a bad one")
     now = CLOCK.now()
     written, blocked = [

@@ -11,7 +11,7 @@ use std::ops::Range;
 /// Features of an explanation.
 const FEATURES: usize = 10;
 /// Index of the level `attention`, from which a head is explained.
-const ATTENTION: usize = 0;
+pub(super) const ATTENTION: usize = 0;
 
 #[derive(Debug, Clone)]
 pub struct Explanation {

@@ -13,6 +13,7 @@ pub mod lists;
 pub mod model;
 pub mod normalise;
 
+use explain::ATTENTION;
 pub use explain::{Explanation, Span};
 pub use lists::ListError;
 pub use model::{HEADS, Heads, LEVELS, ModelError};
@@ -190,7 +191,7 @@ impl Engine {
         OF_GROUPS.iter().any(|&head| heads[head] >= self.model.thresholds()[head][FLAG])
     }
 
-    /// Whether no head is at `flag` once the names of groups are people's.
+    /// Whether no head asks for attention once the names of groups are people's: nothing else speaks against it.
     fn is_only_identity(&self, text: &Normalised, search: &Search, scratch: &mut model::Scratch) -> bool {
         let words: Vec<&str> = words(text).collect();
         let (mut replaced, mut next) = (Vec::with_capacity(words.len()), 0);
@@ -207,7 +208,7 @@ impl Engine {
         }
         replaced.extend_from_slice(&words[next..]);
         let heads = self.model.score(replaced.into_iter(), scratch);
-        heads.iter().zip(self.model.thresholds()).all(|(score, thresholds)| *score < thresholds[FLAG])
+        heads.iter().zip(self.model.thresholds()).all(|(score, thresholds)| *score < thresholds[ATTENTION])
     }
 }
 
