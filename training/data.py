@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from training import crafted, ordinary
+from training import crafted, ordinary, prose
 
 NONE: Final = math.nan
 Five = tuple[float, float, float, float, float]
@@ -36,6 +36,7 @@ TEMPLATES: Final[dict[str, Five]] = {
 ORDINARY_ROWS: Final = 24_000
 MENTION_ROWS: Final = 24_000
 HELDOUT_ROWS: Final = 4_000
+SIGN_ROWS: Final = 1_500
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +178,8 @@ def made(seed: int) -> Iterator[Row]:
         yield Row(text, "ordinary", False, HARMLESS, UNKNOWN)
     for text in ordinary.mentions(MENTION_ROWS, seed):
         yield Row(text, "mention", False, HARMLESS, UNKNOWN)
+    for text in (*prose.documentation(), *prose.sayings(seed), *prose.signs(seed, SIGN_ROWS)):
+        yield Row(text, "ordinary", False, HARMLESS, UNKNOWN)
     for text, label in crafted.crafted(seed):
         yield Row(text, "crafted", False, label, UNKNOWN)
 
@@ -184,6 +187,8 @@ def made(seed: int) -> Iterator[Row]:
 def heldout(seed: int) -> Iterator[Row]:
     """Ordinary messages and kind mentions from frames, names and groups that training never sees."""
     for text in ordinary.ordinary(HELDOUT_ROWS, seed, heldout=True):
+        yield Row(text, "ordinary", True, HARMLESS, UNKNOWN)
+    for text in (*prose.documentation(heldout=True), *prose.sayings(seed, heldout=True)):
         yield Row(text, "ordinary", True, HARMLESS, UNKNOWN)
     for text in ordinary.mentions(HELDOUT_ROWS, seed, heldout=True):
         yield Row(text, "mention", True, HARMLESS, UNKNOWN)
