@@ -10,7 +10,7 @@ import typer
 
 from chiron import __version__
 from chiron.errors import SetupError
-from chiron.server.cli import config, database, doctor, fetch, moderation, people, running, serve, token
+from chiron.server.cli import config, database, doctor, fetch, moderation, people, running, score, serve, token
 from chiron.server.cli.options import console
 
 EXIT = {
@@ -38,7 +38,7 @@ app = typer.Typer(
 )
 for command in (
     *(serve.serve, config.config, running.reload, running.rotate),
-    *(database.migrate, people.demo, people.chat, fetch.fetch, doctor.doctor),
+    *(database.migrate, people.demo, people.chat, score.score, fetch.fetch, doctor.doctor),
 ):
     app.command()(command)
 app.add_typer(token.app)
