@@ -57,11 +57,13 @@ class Size:
     texts: int
     short_calls: int
     long_calls: int
+    explained: int
+    """Texts of each kind and length."""
     rounds: int
 
 
-FULL = Size(texts=400, short_calls=4000, long_calls=200, rounds=5)
-QUICK = Size(texts=20, short_calls=100, long_calls=5, rounds=1)
+FULL = Size(texts=400, short_calls=4000, long_calls=200, explained=8, rounds=5)
+QUICK = Size(texts=20, short_calls=100, long_calls=5, explained=1, rounds=1)
 
 
 class Times(msgspec.Struct, frozen=True):
@@ -98,7 +100,7 @@ def run(size: Size, cores: Cores) -> Result:
         for length, calls in ((SHORT, size.short_calls), (LONG, size.long_calls)):
             for kind, words in WORDS.items():
                 texts = _texts(source, words.split(), length, size.texts if length == SHORT else 8)
-                rows.append(_measure(scorer, kind, length, texts, calls, size.rounds))
+                rows.append(_measure(scorer, kind, length, texts, calls, size))
         return Result(rows)
     finally:
         cores.pin([os.getpid()], cores.load)
@@ -113,13 +115,13 @@ def _texts(source: random.Random, words: Sequence[str], length: int, count: int)
     return made
 
 
-def _measure(scorer: Scorer, kind: str, length: int, texts: Sequence[str], calls: int, rounds: int) -> Row:
+def _measure(scorer: Scorer, kind: str, length: int, texts: Sequence[str], calls: int, size: Size) -> Row:
     name = f"{length} characters" if length == SHORT else f"{length >> 10} KiB"
     encoded = [text.encode() for text in texts]
     for text in texts:
         scorer.score(text)
     ours, theirs = _Calls(), _Calls()
-    for _ in range(rounds):
+    for _ in range(size.rounds):
         for call in range(calls):
             number = call % len(texts)
             ours.time(scorer.score, texts[number])
@@ -127,7 +129,7 @@ def _measure(scorer: Scorer, kind: str, length: int, texts: Sequence[str], calls
         ours.end()
         theirs.end()
     explained = _Calls()
-    for text in texts[:8]:
+    for text in texts[: size.explained]:
         explained.time(scorer.explain, text)
     explained.end()
     row = Row(kind, name, ours.times, theirs.times, ours.cost / theirs.cost, explained.times.p50.median)
