@@ -64,8 +64,8 @@ spans and the strongest features, so that a person can see why.
 - Emergencies: it is no detector of danger to life. A low score of `threat` means nothing.
 - Languages other than English. It has no transfer at all: there only the lists work. Code-switched text is read as
   far as its words are English.
-- Automatic action on the mention of a group alone: use `identity_only`, which is set when a text that names a group
-  falls below `flag` once the name is replaced by `people`.
+- Automatic action on the mention of a group alone: use `identity_only`, which is set when nothing asks for attention
+  any more once the name in a text that mentions a group is replaced by `people`.
 - As evidence of how common abuse is in a community: shares of flagged messages are not prevalences.
 """
 

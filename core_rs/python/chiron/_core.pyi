@@ -573,7 +573,8 @@ class Score:
     suspicious: Final[bool]
     """Invisible characters in clusters inside words, or several words of mixed scripts."""
     identity_only: Final[bool]
-    """Abuse or hate are at `flag` by the mention of a group alone: without it no head is, and no term is listed."""
+    """Abuse or hate are at `flag` by the mention of a group alone: without it no head is at `attention`, and no term is
+    listed."""
     cut: Final[bool]
     """The text was longer than is read."""
 

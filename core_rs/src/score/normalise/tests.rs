@@ -64,7 +64,7 @@ proptest! {
     }
 
     #[test]
-    fn once_is_enough(text in "([a-zA-Zа-яΑ-ωé\u{200b}\u{301}]{1,9}|[0-9]{1,4}|[ .,!?:;'#-]{1,2}|[a-z](-[a-z]){2,4}| @[a-z]{1,4} |ß|😂|sh1t|b!tch|a55){0,16}") {
+    fn once_is_enough(text in "([a-zA-Zа-яΑ-ωé\u{200b}\u{301}]{1,9}| [0-9]{1,4} |[ .,?:;#-]{1,2}| [a-z](-[a-z]){2,4} | (@[a-z]{1,4}|ß|😂|sh1t|b!tch|a55) ){0,16}") {
         let once = plain(&text);
         prop_assert_eq!(plain(&once), once);
     }
