@@ -123,7 +123,8 @@ async def check_unread(connection: asyncpg.Connection[Any], api: Api, conversati
     for conversation in (await api.conversations())["items"]:
         recount = await connection.fetchval(
             """SELECT count(*) FROM message m JOIN member r USING (conversation)
-               WHERE m.conversation = $1 AND r.person = $2 AND m."offset" > r.read AND m.kind = 'text'""",
+               WHERE m.conversation = $1 AND r.person = $2 AND m."offset" > r.read AND m.kind = 'text'
+               AND m.verdict <> 'hold'""",
             conversation["id"],
             api.person["person"],
         )
