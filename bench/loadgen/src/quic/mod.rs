@@ -85,6 +85,11 @@ impl Fleet {
                     self.drive(index);
                 }
                 self.until(|seen| seen.done >= requests)?;
+                for &index in &at {
+                    if let Some(client) = &mut self.clients[index] {
+                        client.asking.streams = 0; // what others are told to ask for is not theirs
+                    }
+                }
             }
             Order::Sessions { group, at, path, links, at_once } => {
                 let request = http3::session("localhost", &path);
