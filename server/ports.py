@@ -282,7 +282,9 @@ class Command:
 class Gateway(Protocol):
     """What the edge calls for each request. Never raises: every failure is a response."""
 
-    async def respond(self, request: Request) -> Response: ...
+    async def respond(self, request: Request) -> Response:
+        """In a `contextvars` context of the request's own: what is logged in it carries the request's ids."""
+        ...
 
     def admit(self, request: Request) -> Response | None:
         """Whether a WebSocket may be opened by this request (path, Origin, capacity); None admits."""

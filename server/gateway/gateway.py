@@ -80,13 +80,14 @@ class _Exchange(msgspec.Struct, gc=False):
     """Monotonic seconds."""
     route: str = "-"
     person: UUID | None = None
-    standings: dict[str, Standing] = {}
-    """By policy: what the answer says of limits."""
+    standings: list[Standing] = []
+    """What the answer says of limits."""
 
     def charge(self, standing: Standing) -> None:
         """Raises Unavailable limited."""
-        self.standings[standing.policy] = standing
-        standing.admit()
+        self.standings.append(standing)
+        if standing.wait:
+            standing.admit()
 
 
 class Gateway:
@@ -119,6 +120,7 @@ class Gateway:
             if route.once == "kept" and (replays is None or not route.rule.signed_in):
                 raise ValueError(f"the route {route.method} {route.path} cannot keep outcomes")
         self._router = Router(route for route in routes if route.shown_to is None)
+        self._literal = self._router.literal
         hidden = {route.shown_to for route in routes if route.shown_to is not None}
         self._hidden = [
             (shown_to, Router(route for route in routes if route.shown_to == shown_to)) for shown_to in hidden
@@ -151,7 +153,7 @@ class Gateway:
     async def respond(self, request: Request) -> Response:
         """Never raises, but for the cancellation of a GET whose client is gone."""
         exchange = self._begin(request)
-        bound = tracing.bind(exchange.context)
+        tracing.bind(exchange.context)
         self.in_flight += 1
         try:
             try:
@@ -167,7 +169,6 @@ class Gateway:
             raise
         finally:
             self.in_flight -= 1
-            tracing.unbind(bound)
 
     def admit(self, request: Request) -> Response | None:
         exchange = self._begin(request)
@@ -191,7 +192,7 @@ class Gateway:
         context = self._contexts.new()
         headers: Sequence[tuple[str, str]] = getattr(error, "headers", ())
         answer = self._problem(error, context.request_id, headers)
-        response = self._complete(answer, [("x-request-id", context.request_id)], self._clock.monotonic(), plain=False)
+        response = self._complete(answer, [("x-request-id", context.request_id)], self._clock.monotonic())
         self._log.refused(code=error.code, status=response.status, address=address, context=context)
         return response
 
@@ -225,7 +226,7 @@ class Gateway:
             exchange.charge(self._limits.address(request.address, 1.0, exchange.began))
         if request.method == "OPTIONS":
             return self._options(exchange)
-        match = self._router.literal(request.method, path)
+        match = self._literal.get((request.method, path))
         if match is None:
             try:
                 match = self._look(request, lambda router: router.match(request.method, path))
@@ -307,6 +308,7 @@ class Gateway:
         principal: Principal | None = None
         if not route.rule.signed_in:
             if route.cost > 1.0:
+                exchange.standings.clear()  # the address is charged again
                 exchange.charge(self._limits.address(request.address, route.cost - 1.0, now))
         else:
             scheme, _, token = exchange.names.get("authorization", "").partition(" ")
@@ -316,7 +318,7 @@ class Gateway:
             principal = self._verifier.verify(token)
             exchange.person = principal.person
             # Others may share it: their business. Where another route of the path is free it was not counted.
-            exchange.standings.pop("address", None)
+            exchange.standings.clear()
             exchange.charge(self._limits.person(principal.person, route.cost, now))
         if route.limit is not None:
             who = request.address if principal is None else principal.person
@@ -332,23 +334,20 @@ class Gateway:
     def _finish(self, response: Response, exchange: _Exchange, now: float) -> Response:
         """Add what every answer carries, and what those of the API do."""
         more = [("x-request-id", exchange.context.request_id), *self._alternatives(exchange.request)]
-        foreign: Sequence[tuple[str, str]] = ()
         if exchange.route != "page":
             if exchange.standings:
-                more += limits.headers(exchange.standings.values())
+                more += limits.headers(exchange.standings)
             if self._origins.foreign:
-                foreign = self._origins.headers(exchange.request)
-                more += foreign
-        return self._complete(response, more, now, plain=not foreign)
+                more += self._origins.headers(exchange.request)
+                return self._complete(response, more, now)
+        if response.headers and not _OURS.isdisjoint([name for name, _ in response.headers]):
+            return self._complete(response, more, now)
+        fields = [*response.headers, *more, *_EVERY_ANSWER, self._http_date(now)]
+        return Response(response.status, response.body, fields)
 
-    def _complete(self, response: Response, more: Iterable[tuple[str, str]], now: float, *, plain: bool) -> Response:
-        """What the handler said itself stays; to Vary everybody adds (RFC 9110 §12.5.5).
-
-        `plain`: of `more` all are in `_OURS`, and none is in `_EVERY_ANSWER`.
-        """
+    def _complete(self, response: Response, more: Iterable[tuple[str, str]], now: float) -> Response:
+        """What the handler said itself stays; to Vary everybody adds (RFC 9110 §12.5.5)."""
         own = response.headers
-        if plain and (not own or _OURS.isdisjoint([name for name, _ in own])):
-            return Response(response.status, response.body, [*own, *more, *_EVERY_ANSWER, self._http_date(now)])
         given = {name for name, _ in own}
         added = [field for field in more if field[0] not in given or field[0] == "vary"]
         given.update(name for name, _ in added)

@@ -15,9 +15,8 @@ class Requests:
         self.seconds: dict[tuple[str, str, int], Distribution] = {}
 
     def __call__(self, finished: Finished) -> None:
-        method = finished.method if finished.method in METHODS else "other"
-        key = (finished.route, method, finished.status)
-        seconds = self.seconds.get(key)
+        seconds = self.seconds.get((finished.route, finished.method, finished.status))
         if seconds is None:
-            seconds = self.seconds[key] = Distribution(BOUNDS)
+            method = finished.method if finished.method in METHODS else "other"
+            seconds = self.seconds.setdefault((finished.route, method, finished.status), Distribution(BOUNDS))
         seconds.add(finished.seconds)

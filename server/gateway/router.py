@@ -62,19 +62,15 @@ class Router:
     def __init__(self, routes: Iterable[Route]) -> None:
         """Raises ValueError for a path that cannot be read or is there twice."""
         self._root = _Node()
-        self._literal: dict[tuple[str, str], Match] = {}
-        """By method and path: routes without places, which are looked for first."""
+        self.literal: dict[tuple[str, str], Match] = {}
+        """By method and path: routes without places, which need no search."""
         for route in routes:
             self._add(route)
-
-    def literal(self, method: str, path: str) -> Match | None:
-        """A route without places, which needs no search."""
-        return self._literal.get((method, path))
 
     def match(self, method: str, path: str) -> Match:
         """`path` is the request target up to `?`, as sent. Raises Refused: not_found, or method with `allowed`."""
         wanted = "GET" if method == "HEAD" else method
-        literal = self._literal.get((wanted, path))
+        literal = self.literal.get((wanted, path))
         if literal is not None:
             return literal
         found = self._find(path)
@@ -115,7 +111,7 @@ class Router:
         if node.routes.setdefault(route.method, route) is not route:
             raise ValueError(f"{route.method} {route.path} is there twice")
         if not names:
-            self._literal[route.method, route.path] = Match(route, MappingProxyType({}))
+            self.literal[route.method, route.path] = Match(route, MappingProxyType({}))
 
 
 def _walk(node: _Node, segments: list[str], params: dict[str, Any]) -> Iterable[Found]:

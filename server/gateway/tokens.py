@@ -39,7 +39,7 @@ class Tokens:
             principal = self._principals.get(token) or self._read(token, claims)
         except ValueError as error:
             raise Refused("token_expired" if error.args == ("expired",) else "unauthenticated") from None
-        if principal.login in self._ended:
+        if self._ended and principal.login in self._ended:
             raise Refused("login_ended")
         return principal
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from contextvars import ContextVar, Token
-from typing import Any, TypeAlias
+from contextvars import ContextVar
+from typing import Any
 
 import msgspec
 from structlog.contextvars import bind_contextvars
@@ -33,9 +33,6 @@ class Context(msgspec.Struct, frozen=True, gc=False):
     def fields(self) -> dict[str, str]:
         """For logs."""
         return {"request_id": self.request_id, "trace_id": self.trace_id, "span_id": self.span_id}
-
-
-Bound: TypeAlias = tuple[Token[Any], Token[Any], Token[Any]]
 
 
 class Contexts:
@@ -70,17 +67,11 @@ class Contexts:
         return Context(request_id, trace_id, fresh.span_id)
 
 
-def bind(context: Context) -> Bound:
-    """Have every line that is logged from here on carry the ids, as `structlog.contextvars.bind_contextvars` does."""
-    return _REQUEST.set(context.request_id), _TRACE.set(context.trace_id), _SPAN.set(context.span_id)
-
-
-def unbind(bound: Bound) -> None:
-    """End that. In the `contextvars` context in which it began."""
-    request, trace, span = bound
-    _REQUEST.reset(request)
-    _TRACE.reset(trace)
-    _SPAN.reset(span)
+def bind(context: Context) -> None:
+    """Have every line that is logged in this `contextvars` context carry the ids, as `bind_contextvars` does."""
+    _REQUEST.set(context.request_id)
+    _TRACE.set(context.trace_id)
+    _SPAN.set(context.span_id)
 
 
 def _variable(name: str) -> ContextVar[Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from typing import Any
 
@@ -55,15 +56,16 @@ async def test_an_error_says_under_which_id_it_is_in_the_log(house: Any) -> None
     assert [line["request_id"] for line in built.log.lines] == ["mine"] * 4, "the failure has a line of its own"
 
 
-async def test_whatever_is_logged_meanwhile_has_the_ids_and_nothing_afterwards(house: Any) -> None:
+async def test_whatever_is_logged_in_the_context_of_a_request_has_its_ids(house: Any) -> None:
     seen: dict[str, Any] = {}
 
     async def look(_call: Call) -> None:
         seen.update(structlog.contextvars.get_contextvars())
 
-    answer = await house([Route("GET", "/x", look, ANYONE)]).ask(
+    asked = house([Route("GET", "/x", look, ANYONE)]).ask(
         "GET", "/x", headers={"traceparent": f"00-{TRACE}-{PARENT}-01"}
     )
+    answer = await asyncio.create_task(asked)
     assert seen["request_id"] == answer.headers["x-request-id"]
     assert seen["trace_id"] == TRACE
     assert seen["span_id"] != PARENT
