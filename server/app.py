@@ -32,6 +32,7 @@ from chiron.server.edge.service import WebSocketService
 from chiron.server.edge.tcp import TcpListener
 from chiron.server.extension import Extend, Extension, Services
 from chiron.server.gateway import health, mail_page, openapi
+from chiron.server.gateway.admission import Admission
 from chiron.server.gateway.commands import Commands
 from chiron.server.gateway.exposition import Exposition
 from chiron.server.gateway.gateway import Gateway
@@ -221,6 +222,7 @@ class App:
             alternatives=self._transports.alternatives,
             pages=pages,
             replays=Kept(self._pool),
+            admission=Admission(self._limiter, self._verifier, self._limits, self._clock),
             observers=[requests],
         )
         websocket = WebSocketService(self._links)

@@ -10,15 +10,15 @@ MAY = {
     "server/cli/token.py": {"Verifier"},
     "server/app.py": {"Hub", "Limiter", "Signer", "Tls", "Verifier"},
     "server/edge": {"Broken", "Data", "Ended", "Hub", "Message", "PeerClosed", "Quic", "Secured", "Tls", "Wheel"},
-    "server/gateway": {"Claims", "Verifier"},
+    "server/gateway": {"Admission", "Claims", "Limiter", "Verifier"},
     "server/realtime": {
         *{"Attach", "Command", "Connect", "Detach", "Frame", "Hub", "Malformed", "Pong", "Publish", "Refresh"},
         *{"Sync", "Watermark"},
     },
     "server/moderation": {"Explanation", "Score", "Scorer"},
 }
-"""The edge uses TLS, QUIC and WebSocket, realtime the hub and the wire, the gateway tokens (and the command that looks
-into one, for the same verdict), moderation the scorer; nobody else anything."""
+"""The edge uses TLS, QUIC and WebSocket, realtime the hub and the wire, the gateway tokens (as the command that
+looks into one) and limits, moderation the scorer; nobody else anything."""
 
 
 def test_each_layer_uses_its_part_of_the_extension() -> None:

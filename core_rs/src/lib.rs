@@ -1,5 +1,6 @@
 //! The paths of Chiron where microseconds count. Pure logic: no clock (`now` is an argument), no system calls but those
 //! of `quic::udp`, on sockets that the caller bound.
+pub mod admission;
 pub mod error;
 pub mod hub;
 mod json;

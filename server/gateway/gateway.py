@@ -15,11 +15,12 @@ import msgspec
 from chiron.errors import ChironError, Refused, Unavailable
 from chiron.server.gateway import idempotency, limits, tracing
 from chiron.server.gateway.access_log import AccessLog
+from chiron.server.gateway.admission import Admission
 from chiron.server.gateway.decoding import decode_body, decode_query
 from chiron.server.gateway.limits import Limits, Standing
 from chiron.server.gateway.origins import Origins
 from chiron.server.gateway.problems import problem
-from chiron.server.gateway.router import Router
+from chiron.server.gateway.router import Match, Router
 from chiron.server.gateway.static import Pages
 from chiron.server.ports import (
     Call,
@@ -81,7 +82,8 @@ class _Exchange(msgspec.Struct, gc=False):
     route: str = "-"
     person: UUID | None = None
     standings: list[Standing] = []
-    """What the answer says of limits."""
+    """What the answer says of limits, where `limits` does not."""
+    limits: Sequence[tuple[str, str]] = ()
 
     def charge(self, standing: Standing) -> None:
         """Raises Unavailable limited."""
@@ -104,11 +106,12 @@ class Gateway:
         alternatives: Callable[[Request], list[tuple[str, str]]] = lambda _: [],
         pages: Pages | None = None,
         replays: Replays | None = None,
+        admission: Admission | None = None,
         access_log: AccessLog | None = None,
         observers: Sequence[Callable[[Finished], None]] = (),
     ) -> None:
         """`origins`: foreign pages that may use the server. `alternatives`: the Alt-Svc of the answer to a request, if
-        it has one. `observers` are told of each answer, and must not raise.
+        it has one. `admission` is of the same limits and tokens as `limits` and `verifier`. `observers` are told of each answer, and must not raise.
 
         Raises TypeError for a route without a rule, ValueError for one that keeps what anybody did, or that keeps
         outcomes while there are no `replays` to find them.
@@ -120,7 +123,6 @@ class Gateway:
             if route.once == "kept" and (replays is None or not route.rule.signed_in):
                 raise ValueError(f"the route {route.method} {route.path} cannot keep outcomes")
         self._router = Router(route for route in routes if route.shown_to is None)
-        self._literal = self._router.literal
         hidden = {route.shown_to for route in routes if route.shown_to is not None}
         self._hidden = [
             (shown_to, Router(route for route in routes if route.shown_to == shown_to)) for shown_to in hidden
@@ -139,6 +141,14 @@ class Gateway:
         self._date = ("date", "")
         self._date_until = float("-inf")
         self._free = frozenset(route.path for route in routes if route.cost == 0 and not route.rule.signed_in)
+        self._admission = admission
+        self._admissible: dict[tuple[str, str], Match] = {}
+        """By method and path: where the short way may be tried."""
+        if admission is not None:
+            for key, match in self._router.literal.items():
+                route = match.route
+                if route.rule.signed_in and route.limit is None and route.path not in self._free:
+                    self._admissible[key] = match
         self.in_flight = 0
         """Requests that are being answered."""
         self.refused: Counter[str] = Counter()
@@ -221,25 +231,15 @@ class Gateway:
         return self._problem(Unavailable("internal", incident=incident), request_id)
 
     async def _dispatch(self, exchange: _Exchange) -> Response:
-        request, path = exchange.request, exchange.path
-        if path not in self._free:
-            exchange.charge(self._limits.address(request.address, 1.0, exchange.began))
-        if request.method == "OPTIONS":
-            return self._options(exchange)
-        match = self._literal.get((request.method, path))
-        if match is None:
-            try:
-                match = self._look(request, lambda router: router.match(request.method, path))
-            except Refused:
-                page = self._page(exchange)
-                if page is None:
-                    raise
-                return page
+        request = exchange.request
+        match = self._admissible.get((request.method, exchange.path))
+        principal = self._admit(exchange, match.route) if match is not None else None
+        if match is None or principal is None:
+            match = self._match(exchange)
+            if isinstance(match, Response):
+                return match
+            principal = self._identify(exchange, match.route)
         route = match.route
-        exchange.route = route.path
-        if "origin" in exchange.names:
-            self._origins.check(request)
-        principal = self._identify(exchange, route)
         once: Once | None = None
         if "idempotency-key" in exchange.names:
             once = idempotency.once(request, route, principal, match.params)
@@ -258,6 +258,41 @@ class Gateway:
         if once is None and type(result) is Response:
             return result
         return _encode(route, result, (idempotency.REPLAYED,) if _is_replay(once) else ())
+
+    def _admit(self, exchange: _Exchange, route: Route) -> Principal | None:
+        """The short way to `_match` and `_identify`; None: the long one has to be gone."""
+        names = exchange.names
+        authorization = names.get("authorization")
+        if authorization is None or self._admission is None or "origin" in names:
+            return None
+        admitted = self._admission.admit(authorization, exchange.request.address, route.cost, exchange.began)
+        if admitted is None:
+            return None
+        exchange.route = route.path
+        principal, exchange.limits = admitted
+        exchange.person = principal.person
+        return principal
+
+    def _match(self, exchange: _Exchange) -> Match | Response:
+        """The route, or the answer to what has none."""
+        request, path = exchange.request, exchange.path
+        if path not in self._free:
+            exchange.charge(self._limits.address(request.address, 1.0, exchange.began))
+        if request.method == "OPTIONS":
+            return self._options(exchange)
+        match = self._router.literal.get((request.method, path))
+        if match is None:
+            try:
+                match = self._look(request, lambda router: router.match(request.method, path))
+            except Refused:
+                page = self._page(exchange)
+                if page is None:
+                    raise
+                return page
+        exchange.route = match.route.path
+        if "origin" in exchange.names:
+            self._origins.check(request)
+        return match
 
     def _look(self, request: Request, look: Callable[[Router], T]) -> T:
         """Among the routes that there are for everybody, then among those that there are for this request.
@@ -337,6 +372,8 @@ class Gateway:
         if exchange.route != "page":
             if exchange.standings:
                 more += limits.headers(exchange.standings)
+            else:
+                more += exchange.limits
             if self._origins.foreign:
                 more += self._origins.headers(exchange.request)
                 return self._complete(response, more, now)

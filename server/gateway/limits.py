@@ -60,23 +60,23 @@ class Limits:
 
     def __init__(self, limiter: Limiter, rates: Rates) -> None:
         self._limiter = limiter
-        self._rates = rates
+        self.rates = rates
         self.denied: Counter[str] = Counter()
         """Refusals by policy."""
 
     def reload(self, rates: Rates) -> None:
         """Count by other rates from now on. What was taken stays taken, as the time until it is given back."""
-        self._rates = rates
+        self.rates = rates
 
     def address(self, address: str, cost: float, now: float) -> Standing:
-        return self._take("address", _of_address(address), cost, self._rates.address, now)
+        return self._take("address", of_address(address), cost, self.rates.address, now)
 
     def person(self, person: UUID, cost: float, now: float) -> Standing:
-        return self._take("person", _of_person(person.int), cost, self._rates.person, now)
+        return self._take("person", _of_person(person.int), cost, self.rates.person, now)
 
     def endpoint(self, name: str, who: UUID | str, limit: Rate, now: float) -> Standing:
         """One request of a person, or of an address, to what has a limit of its own."""
-        factor = self._rates.endpoint_factor
+        factor = self.rates.endpoint_factor
         rate = Rate(limit.per_second * factor, limit.burst * factor)
         return self._take("endpoint", f"{name} {who if isinstance(who, UUID) else network(who)}", 1.0, rate, now)
 
@@ -98,7 +98,7 @@ def headers(standings: Sequence[Standing]) -> Sequence[tuple[str, str]]:
     if len(standings) == 1:
         (only,) = standings
         state = _state(only.policy, int(only.left), math.ceil(only.wait or only.rest))
-        return ("ratelimit", state), ("ratelimit-policy", _policy(only.policy, only.rate))
+        return ("ratelimit", state), ("ratelimit-policy", policy(only.policy, only.rate))
     each = [headers([standing]) for standing in standings]
     return [(fields[0][0], ", ".join(value for _, value in fields)) for fields in zip(*each, strict=True)]
 
@@ -113,12 +113,14 @@ def _state(name: str, left: int, seconds: int) -> str:
 
 
 @_kept
-def _policy(name: str, rate: Rate) -> str:
+def policy(name: str, rate: Rate) -> str:
+    """A member of `RateLimit-Policy`."""
     return f'"{name}";q={int(rate.burst)};w={math.ceil(rate.burst / rate.per_second)}'
 
 
 @_kept
-def _of_address(address: str) -> str:
+def of_address(address: str) -> str:
+    """The key of its bucket."""
     return f"address:{network(address)}"
 
 

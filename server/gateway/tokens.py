@@ -11,8 +11,6 @@ from chiron.server.ports import VERIFIED_SCOPE, Clock, Principal
 STALE = 2.0
 """Seconds after which the set of ended logins is no longer taken for complete (promise P4)."""
 RETRY_AFTER = 0.5
-REMEMBERED = 4096
-"""Tokens whose principal is kept, until there are so many."""
 
 
 class Tokens:
@@ -27,29 +25,21 @@ class Tokens:
         self._clock = clock
         self._lifetime = lifetime
         self._ended: dict[UUID, float] = {}
-        self._principals: dict[str, Principal] = {}
-        """Of tokens that were checked before, which saves reading their ids again; they are checked each time."""
         self._complete_at = float("-inf")
 
     def verify(self, token: str) -> Principal:
         """Raises Refused: unauthenticated, token_expired, login_ended."""
         now = self._clock.now().timestamp()
-        try:
-            claims = self._verifier.verify(token, now)
-            principal = self._principals.get(token) or self._read(token, claims)
-        except ValueError as error:
-            raise Refused("token_expired" if error.args == ("expired",) else "unauthenticated") from None
-        if self._ended and principal.login in self._ended:
-            raise Refused("login_ended")
-        return principal
-
-    def _read(self, token: str, claims: Claims) -> Principal:
-        """Raises ValueError."""
-        verified = VERIFIED_SCOPE in claims.scope.split()
-        principal = Principal(UUID(claims.sub), UUID(claims.sid), float(claims.exp), claims.client_id, verified)
-        if len(self._principals) >= REMEMBERED:
-            self._principals.clear()
-        self._principals[token] = principal
+        principal: Principal | None = self._verifier.recall(token, now)
+        if principal is None:
+            try:
+                principal = _principal(self._verifier.verify(token, now))
+            except ValueError as error:
+                raise Refused("token_expired" if error.args == ("expired",) else "unauthenticated") from None
+            if principal.login in self._ended:
+                raise Refused("login_ended")
+            # Saves reading its ids again; `Admission` lets in whoever has one.
+            self._verifier.attach(token, principal)
         return principal
 
     def require_fresh(self) -> None:
@@ -68,7 +58,14 @@ class Tokens:
                 break
             del self._ended[old]
         self._ended[login] = now
+        self._verifier.detach()
 
     def complete(self, as_of: float) -> None:
         """Every login that had ended at this monotonic time is known here."""
         self._complete_at = as_of
+
+
+def _principal(claims: Claims) -> Principal:
+    """Raises ValueError."""
+    verified = VERIFIED_SCOPE in claims.scope.split()
+    return Principal(UUID(claims.sub), UUID(claims.sid), float(claims.exp), claims.client_id, verified)

@@ -9,7 +9,7 @@ nothing and says so with `False`, `None` or an empty list.
 """
 
 from collections.abc import Sequence
-from typing import Final, Literal, final
+from typing import Any, Final, Literal, final
 
 __all__ = [
     "SOURCE_DIGEST",
@@ -669,3 +669,36 @@ class Verifier:
         """(kid, 32-byte Ed25519 public key) of every key that is accepted from now on. Raises ValueError."""
     def verify(self, token: str, now: float) -> Claims:
         """Raises ValueError whose one argument is `expired` or says what is wrong; never quotes the token."""
+    def recall(self, token: str, now: float) -> Any:
+        """What was attached to a token that `verify` would accept; None where nothing was."""
+    def attach(self, token: str, what: Any) -> None:
+        """Keep something with a token that was checked, for as long as that is remembered."""
+    def detach(self) -> None:
+        """Forget all that was attached."""
+
+@final
+class Admission:
+    """A limiter and a verifier, asked together: the short way in for a request that will get in.
+
+    Its token is one to which something was attached, and its address and person are within their limits.
+    """
+
+    def __new__(
+        cls,
+        limiter: Limiter,
+        verifier: Verifier,
+        *,
+        address: tuple[float, float],
+        person: tuple[float, float],
+        policy: tuple[str, str],
+    ) -> Admission:
+        """`address`, `person`: rate per second and burst. `policy`: the second field of `admit`. Raises ValueError."""
+    def admit(
+        self, authorization: str, address: str, cost: float, now: float, wall: float
+    ) -> tuple[Any, tuple[tuple[str, str], tuple[str, str]]] | None:
+        """What was attached to the bearer token, and the fields `ratelimit` and `ratelimit-policy` of the person.
+
+        `address` is its key at the limiter, of which one is taken, and `cost` of `person:` with the token's `sub`.
+        `now` is of the limiter's clock, `wall` in seconds since the Unix epoch. None: nothing was taken, and the request
+        has to go the long way. Raises ValueError for numbers that have no meaning.
+        """

@@ -23,22 +23,29 @@ impl Key {
 /// SHA-256 of a whole token: two tokens never share one, and the cache holds nothing that could be replayed.
 type Fingerprint = [u8; 32];
 
-#[derive(Clone)]
-struct Checked {
+struct Checked<T> {
     claims: Arc<Claims>,
     key: Arc<Key>,
+    attached: Option<Arc<T>>,
 }
 
-/// Checks access tokens of one issuer for one audience.
-pub struct Verifier {
+impl<T> Clone for Checked<T> {
+    fn clone(&self) -> Self {
+        Self { claims: self.claims.clone(), key: self.key.clone(), attached: self.attached.clone() }
+    }
+}
+
+/// Checks access tokens of one issuer for one audience. To those that it remembers, callers may attach what they made
+/// of the claims.
+pub struct Verifier<T = ()> {
     issuer: String,
     audience: String,
     leeway: f64,
     keys: HashMap<String, Arc<Key>>,
-    cache: Cache,
+    cache: Cache<T>,
 }
 
-impl Verifier {
+impl<T> Verifier<T> {
     /// `leeway` in seconds; `cache` is how many checked tokens are remembered.
     pub fn new(issuer: &str, audience: &str, leeway: f64, cache: usize) -> Self {
         Self {
@@ -85,8 +92,31 @@ impl Verifier {
         Ok(claims)
     }
 
+    /// Claims and what was attached, of a token that `verify` would accept and to which something was.
+    pub fn recall(&mut self, token: &str, now: f64) -> Option<(Arc<Claims>, Arc<T>)> {
+        let checked = self.cache.get(&fingerprint(token)).filter(|checked| is_accepted(&self.keys, &checked.key))?;
+        checked.claims.check_time(now, self.leeway).ok()?;
+        Some((checked.claims, checked.attached?))
+    }
+
+    /// Keeps something with a token, for as long as that is remembered. One that is not is left alone.
+    pub fn attach(&mut self, token: &str, what: T) {
+        let fingerprint = fingerprint(token);
+        if let Some(mut checked) = self.cache.get(&fingerprint) {
+            checked.attached = Some(Arc::new(what));
+            self.cache.insert(fingerprint, checked);
+        }
+    }
+
+    /// Forgets all that was attached.
+    pub fn detach(&mut self) {
+        for checked in self.cache.young.values_mut().chain(self.cache.old.values_mut()) {
+            checked.attached = None;
+        }
+    }
+
     /// Everything that does not change with time.
-    fn check(&self, token: &str) -> Result<Checked, TokenError> {
+    fn check(&self, token: &str) -> Result<Checked<T>, TokenError> {
         let compact = Compact::read(token)?;
         let key = self.keys.get(&compact.kid).ok_or(TokenError::UnknownKey)?;
         key.verify(compact.signed, &compact.signature)?;
@@ -97,7 +127,7 @@ impl Verifier {
         if claims.aud != self.audience {
             return Err(TokenError::Audience);
         }
-        Ok(Checked { claims: Arc::new(claims), key: key.clone() })
+        Ok(Checked { claims: Arc::new(claims), key: key.clone(), attached: None })
     }
 }
 
@@ -112,18 +142,18 @@ fn fingerprint(token: &str) -> Fingerprint {
 }
 
 /// Two generations: what was not asked for while the younger one filled is forgotten with the older one.
-struct Cache {
+struct Cache<T> {
     half: usize,
-    young: HashMap<Fingerprint, Checked>,
-    old: HashMap<Fingerprint, Checked>,
+    young: HashMap<Fingerprint, Checked<T>>,
+    old: HashMap<Fingerprint, Checked<T>>,
 }
 
-impl Cache {
+impl<T> Cache<T> {
     fn new(capacity: usize) -> Self {
         Self { half: capacity / 2, young: HashMap::new(), old: HashMap::new() }
     }
 
-    fn get(&mut self, fingerprint: &Fingerprint) -> Option<Checked> {
+    fn get(&mut self, fingerprint: &Fingerprint) -> Option<Checked<T>> {
         if let Some(checked) = self.young.get(fingerprint) {
             return Some(checked.clone());
         }
@@ -132,7 +162,7 @@ impl Cache {
         Some(checked)
     }
 
-    fn insert(&mut self, fingerprint: Fingerprint, checked: Checked) {
+    fn insert(&mut self, fingerprint: Fingerprint, checked: Checked<T>) {
         if self.half == 0 {
             return;
         }
@@ -142,7 +172,7 @@ impl Cache {
         self.young.insert(fingerprint, checked);
     }
 
-    fn retain(&mut self, keep: impl Fn(&Checked) -> bool) {
+    fn retain(&mut self, keep: impl Fn(&Checked<T>) -> bool) {
         self.young.retain(|_, checked| keep(checked));
         self.old.retain(|_, checked| keep(checked));
     }
@@ -175,7 +205,7 @@ mod tests {
     }
 
     fn verifier() -> Verifier {
-        let mut verifier = Verifier::new("https://chiron.test", "chiron", 0.0, 16);
+        let mut verifier: Verifier = Verifier::new("https://chiron.test", "chiron", 0.0, 16);
         verifier.set_keys([("k1", signer().public_key())]).unwrap();
         verifier
     }
@@ -350,7 +380,7 @@ mod tests {
         assert!(exact.verify(&token, NOW + 599.999).is_ok());
         assert_eq!(exact.verify(&token, NOW + 600.0), Err(TokenError::Expired), "also when it is remembered");
         assert_eq!(exact.verify(&token, NOW - 1.0), Err(TokenError::NotYetValid));
-        let mut lenient = Verifier::new("https://chiron.test", "chiron", 5.0, 16);
+        let mut lenient: Verifier = Verifier::new("https://chiron.test", "chiron", 5.0, 16);
         lenient.set_keys([("k1", signer().public_key())]).unwrap();
         assert!(lenient.verify(&token, NOW + 604.9).is_ok() && lenient.verify(&token, NOW - 5.0).is_ok());
         assert_eq!(lenient.verify(&token, NOW + 605.0), Err(TokenError::Expired));
@@ -416,7 +446,7 @@ mod tests {
             assert!(verifier.cache.young.len() + verifier.cache.old.len() <= 16);
         }
         assert!(verifier.cache.get(&fingerprint(&used)).is_some());
-        let mut forgetful = Verifier::new("https://chiron.test", "chiron", 0.0, 0);
+        let mut forgetful: Verifier = Verifier::new("https://chiron.test", "chiron", 0.0, 0);
         forgetful.set_keys([("k1", signer().public_key())]).unwrap();
         assert!(forgetful.verify(&used, NOW).is_ok() && forgetful.cache.young.is_empty());
     }

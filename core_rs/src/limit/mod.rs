@@ -91,6 +91,14 @@ impl Limiter {
         Standing { wait, left, rest }
     }
 
+    /// Whether `check` would certainly take `cost`. False also where it would first have to forget others.
+    pub fn fits(&self, key: &str, cost: f64, rate: f64, burst: f64, now: f64) -> bool {
+        let (now, increment, tolerance) = (nanos(now), nanos(cost / rate), nanos(burst / rate));
+        let known = self.arrivals.get(key);
+        let arrival = known.map_or(now, |&arrival| arrival.max(now)).saturating_add(increment);
+        arrival <= now.saturating_add(tolerance) && (known.is_some() || self.arrivals.len() < self.capacity)
+    }
+
     /// Keys that are remembered; some of them may be as good as forgotten.
     pub fn len(&self) -> usize {
         self.arrivals.len()
@@ -184,6 +192,18 @@ mod tests {
         assert_eq!(limiter.check("c", 1.0, 1.0, 5.0, 1.0), 0.0);
         assert_eq!(limiter.len(), 2);
         assert_eq!(limiter.check("a", 1.0, 1.0, 5.0, 1.0), 1.0, "its place is c's now");
+    }
+
+    #[test]
+    fn what_fits_is_taken() {
+        let mut limiter = Limiter::new(2);
+        assert!(limiter.fits("a", 5.0, 1.0, 5.0, 0.0));
+        assert!(!limiter.fits("a", 5.1, 1.0, 5.0, 0.0));
+        limiter.check("a", 3.0, 1.0, 5.0, 0.0);
+        assert!(limiter.fits("a", 2.0, 1.0, 5.0, 0.0) && !limiter.fits("a", 2.5, 1.0, 5.0, 0.0));
+        limiter.check("b", 1.0, 1.0, 5.0, 0.0);
+        assert!(!limiter.fits("c", 1.0, 1.0, 5.0, 9.0), "somebody would have to be forgotten");
+        assert!(limiter.fits("b", 1.0, 1.0, 5.0, 9.0));
     }
 
     #[test]

@@ -85,7 +85,7 @@ impl PyClaims {
 
 #[pyclass(module = "chiron._core", name = "Verifier")]
 pub(crate) struct PyVerifier {
-    verifier: Verifier,
+    pub(crate) verifier: Verifier<Py<PyAny>>,
 }
 
 #[pymethods]
@@ -108,5 +108,20 @@ impl PyVerifier {
             return Err(Error::Argument("now must be finite"));
         }
         Ok(PyClaims { claims: self.verifier.verify(token, now)? })
+    }
+
+    fn recall(&mut self, py: Python<'_>, token: &str, now: f64) -> Result<Option<Py<PyAny>>, Error> {
+        if !now.is_finite() {
+            return Err(Error::Argument("now must be finite"));
+        }
+        Ok(self.verifier.recall(token, now).map(|(_, attached)| attached.clone_ref(py)))
+    }
+
+    fn attach(&mut self, token: &str, what: Py<PyAny>) {
+        self.verifier.attach(token, what);
+    }
+
+    fn detach(&mut self) {
+        self.verifier.detach();
     }
 }

@@ -1,4 +1,5 @@
 //! The PyO3 module `chiron._core`: conversions and errors, no logic.
+mod admission;
 mod hub;
 mod jwt;
 mod limit;
@@ -14,6 +15,8 @@ use pyo3::prelude::*;
 mod _core {
     #[pymodule_export]
     const SOURCE_DIGEST: &str = env!("CHIRON_SOURCE_DIGEST");
+    #[pymodule_export]
+    use super::admission::PyAdmission;
     #[pymodule_export]
     use super::hub::{Broken, Data, Ended, Message, PeerClosed, PyHub, Secured};
     #[pymodule_export]
