@@ -235,9 +235,10 @@ class Gateway:
         match = self._admissible.get((request.method, exchange.path))
         principal = self._admit(exchange, match.route) if match is not None else None
         if match is None or principal is None:
-            match = self._match(exchange)
-            if isinstance(match, Response):
-                return match
+            found = self._match(exchange)
+            if isinstance(found, Response):
+                return found
+            match = found
             principal = self._identify(exchange, match.route)
         route = match.route
         once: Once | None = None

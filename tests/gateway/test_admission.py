@@ -37,8 +37,16 @@ class Clock:
 def token(person: int, lifetime: float = 60.0) -> str:
     at = int(EPOCH.timestamp())
     claims = {
-        **{"iss": "i", "aud": "a", "iat": at, "exp": at + int(lifetime), "jti": "j", "client_id": "web", "version": 1},
-        **{"sub": str(UUID(int=person)), "sid": str(UUID(int=100 + person)), "scope": ""},
+        "iss": "i",
+        "aud": "a",
+        "iat": at,
+        "exp": at + int(lifetime),
+        "jti": "j",
+        "sub": str(UUID(int=person)),
+        "sid": str(UUID(int=100 + person)),
+        "client_id": "web",
+        "scope": "",
+        "version": 1,
     }
     return KEY.sign(json.dumps(claims).encode())
 
