@@ -111,7 +111,8 @@ class Gateway:
         observers: Sequence[Callable[[Finished], None]] = (),
     ) -> None:
         """`origins`: foreign pages that may use the server. `alternatives`: the Alt-Svc of the answer to a request, if
-        it has one. `admission` is of the same limits and tokens as `limits` and `verifier`. `observers` are told of each answer, and must not raise.
+        it has one. `admission` is of the same limits and tokens as `limits` and `verifier`. `observers` are told of
+        each answer, and must not raise.
 
         Raises TypeError for a route without a rule, ValueError for one that keeps what anybody did, or that keeps
         outcomes while there are no `replays` to find them.

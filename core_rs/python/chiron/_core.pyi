@@ -699,6 +699,6 @@ class Admission:
         """What was attached to the bearer token, and the fields `ratelimit` and `ratelimit-policy` of the person.
 
         `address` is its key at the limiter, of which one is taken, and `cost` of `person:` with the token's `sub`.
-        `now` is of the limiter's clock, `wall` in seconds since the Unix epoch. None: nothing was taken, and the request
-        has to go the long way. Raises ValueError for numbers that have no meaning.
+        `now` is of the limiter's clock, `wall` in seconds since the Unix epoch. None: nothing was taken, and the
+        request has to go the long way. Raises ValueError for numbers that have no meaning.
         """
