@@ -15,10 +15,11 @@ MAY = {
         *{"Attach", "Command", "Connect", "Detach", "Frame", "Hub", "Malformed", "Pong", "Publish", "Refresh"},
         *{"Sync", "Watermark"},
     },
+    "protocols/http3/heads.py": {"RequestHeads"},
     "server/moderation": {"Explanation", "Score", "Scorer"},
 }
 """The edge uses TLS, QUIC and WebSocket, realtime the hub and the wire, the gateway tokens (as the command that
-looks into one) and limits, moderation the scorer; nobody else anything."""
+looks into one) and limits, moderation the scorer, HTTP/3 heads; nobody else anything."""
 
 
 def test_each_layer_uses_its_part_of_the_extension() -> None:

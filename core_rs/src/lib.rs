@@ -2,6 +2,7 @@
 //! of `quic::udp`, on sockets that the caller bound.
 pub mod admission;
 pub mod error;
+pub mod http3;
 pub mod hub;
 mod json;
 pub mod jwt;

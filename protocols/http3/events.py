@@ -31,7 +31,8 @@ class RequestReceived(msgspec.Struct, frozen=True, gc=False):
     protocol: str | None
     """What an extended CONNECT asks for (RFC 9220 §3): `websocket`, `webtransport`."""
     headers: Headers
-    """As sent (so with Host only if it was), but crumbs of cookies are joined (RFC 9114 §4.2.1)."""
+    """As sent, but with Host in front where it was not, for `:authority` stands for it (RFC 9114 §4.3.1), and crumbs of
+    cookies are joined (§4.2.1)."""
     end: bool
     """There is no body, and nothing more comes on this stream."""
     early: bool

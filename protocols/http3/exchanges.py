@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from chiron.protocols.http3 import events, framing, qpack
+from chiron.protocols.http3 import events, framing, heads, qpack
 from chiron.protocols.http3.errors import ConnectionFailed, ErrorCode
 from chiron.protocols.http3.limits import Limits
 from chiron.protocols.http3.records import Allowance, Exchange, Seen
@@ -69,6 +69,7 @@ class Exchanges:
         """Requests from this stream on are rejected; for a client: will not be answered."""
         self._goaway_at = now
         self._settings: framing.Settings | None = None
+        self._heads = None if client else heads.reader(self.limits)
         self._framing = framing.Framing(endpoint, connection, client=client, limits=self.limits)
         requests = self._requests = self._seen[0]
         self._sessions = Sessions(

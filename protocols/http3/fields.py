@@ -95,6 +95,7 @@ class Request(msgspec.Struct, frozen=True, gc=False):
     path: str
     protocol: str | None
     headers: list[Field]
+    """See `RequestReceived`."""
     length: int | None
     """Of Content-Length."""
     priority: str | None
@@ -149,6 +150,8 @@ def request(raw: Raw, limits: Limits) -> Request:
         raise Unacceptable(414)
     if cookies:
         headers = _joined(headers)
+    if host is None:
+        headers.insert(0, ("host", authority))
     return Request(method, scheme, authority, path, protocol, headers, length, priority, expects)
 
 

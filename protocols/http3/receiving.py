@@ -9,6 +9,7 @@ from aioquic.h3.events import DataReceived, HeadersReceived
 from chiron.protocols.http3 import events, fields, framing
 from chiron.protocols.http3.errors import ConnectionFailed, ErrorCode, Malformed, Unacceptable
 from chiron.protocols.http3.exchanges import BODYLESS, Exchanges
+from chiron.protocols.http3.heads import Head
 from chiron.protocols.http3.records import Exchange
 from chiron.protocols.quic import endpoint as quic
 from chiron.protocols.quic import varint
@@ -39,7 +40,10 @@ class Receiving(Exchanges):
                 exchange = self._exchanges.get(stream)
                 if exchange is not None:
                     return self._read(exchange, data, number == 1)
-                if number == 1 and stream == self._requests.next and not self._client:
+                if number == 1 and stream == self._requests.next and self._heads is not None:
+                    head = self._heads.read(data)
+                    if head is not None:
+                        return self._receive_head(stream, head)
                     raw = self._framing.whole(stream, data)
                     if raw is not None:
                         return self._receive_whole(stream, raw)
@@ -130,6 +134,23 @@ class Receiving(Exchanges):
         self._exchanges[stream] = self._timed[stream] = exchange
         self._count_request()
         return self._read(exchange, data, end)
+
+    def _receive_head(self, stream: int, head: Head) -> list[events.Event]:
+        """A request that came in one piece, and of which nothing is left to check."""
+        self._requests.next += 4
+        messages = self._framing.messages = self._framing.messages + 1
+        exchanges, limits, now = self._exchanges, self.limits, self._now
+        if (len(exchanges) >= limits.requests_open or self._goaway is not None) and not self._admit(stream, True):
+            return []
+        exchange = exchanges[stream] = Exchange(stream, framing.WHOLE, now)
+        if messages >= limits.requests:
+            self.goaway()
+        method, scheme, authority, path, headers, priority = head
+        exchange.method = method
+        exchange.priority = self._priorities.pop(stream, priority) if self._priorities else priority
+        exchange.head = exchange.received = True
+        early = not self._connected
+        return [events.RequestReceived(stream, method, scheme, authority, path, None, headers, True, early)]
 
     def _receive_whole(self, stream: int, raw: fields.Raw) -> list[events.Event]:
         """A request that came in one piece: its `raw` fields are all of it."""

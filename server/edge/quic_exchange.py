@@ -68,16 +68,10 @@ class Exchange:
 
     def request(self) -> Request:
         head = self._head
-        headers = head.headers
-        for name, _ in headers:
-            if name == "host":
-                break
-        else:
-            headers = [("host", head.authority), *headers]  # RFC 9114 §4.3.1: `:authority` stands for it
         return Request(
             method=head.method,
             target=head.path,
-            headers=headers,
+            headers=head.headers,
             body=b"".join(self._body),
             address=self._address,
             scheme="https",

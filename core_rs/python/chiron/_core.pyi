@@ -2,7 +2,7 @@
 
 Nothing here reads a clock: `now` is an argument, in seconds of the loop's monotonic clock (for tokens: seconds since
 the Unix epoch). Nothing here makes system calls but `Quic.receive` and `Quic.flush`. All objects belong to the thread
-that made them, but `Scorer`, which any thread may use.
+that made them, but `Scorer` and `RequestHeads`, which any thread may use.
 
 Ids of connections and links are 64-bit, of one number space, and never used twice. A call with an id that is gone does
 nothing and says so with `False`, `None` or an empty list.
@@ -32,6 +32,7 @@ __all__ = [
     "Publish",
     "Quic",
     "Refresh",
+    "RequestHeads",
     "Score",
     "Scorer",
     "Secured",
@@ -598,6 +599,22 @@ class Span:
     """Of a term; else 0."""
     text: Final[str]
     """The listed term, as it was matched; else the place as it stands in the text."""
+
+# -------------------------------------------------------------------------------------------------------------- HTTP/3
+
+@final
+class RequestHeads:
+    """Reads requests that are plain (RFC 9114 §4.3.1); made once for all connections, which any thread may have."""
+
+    def __new__(cls, *, field_section_bytes: int, header_fields: int, target_bytes: int) -> RequestHeads:
+        """As in `chiron.protocols.http3.Limits`."""
+    def read(self, data: bytes) -> tuple[str, str, str, str, list[tuple[str, str]], str | None] | None:
+        """Method, scheme, authority, path, fields and priority of a request, from all bytes of its stream.
+
+        Fields as `chiron.protocols.http3.RequestReceived` has them. None unless the bytes are one HEADERS frame that
+        refers to no dynamic table, and the request is well-formed, within the limits, complete without a body, and
+        asks for nothing besides its answer; nothing has happened then. Raises RuntimeError if an earlier call panicked.
+        """
 
 # --------------------------------------------------------------------------------------------------------------- tools
 

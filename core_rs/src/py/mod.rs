@@ -1,5 +1,6 @@
 //! The PyO3 module `chiron._core`: conversions and errors, no logic.
 mod admission;
+mod http3;
 mod hub;
 mod jwt;
 mod limit;
@@ -17,6 +18,8 @@ mod _core {
     const SOURCE_DIGEST: &str = env!("CHIRON_SOURCE_DIGEST");
     #[pymodule_export]
     use super::admission::PyAdmission;
+    #[pymodule_export]
+    use super::http3::PyRequestHeads;
     #[pymodule_export]
     use super::hub::{Broken, Data, Ended, Message, PeerClosed, PyHub, Secured};
     #[pymodule_export]

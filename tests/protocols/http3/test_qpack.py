@@ -79,7 +79,7 @@ def test_rfc9114_4_2_what_would_break_a_message_is_not_sent(field: tuple[str, st
 def test_rfc9110_5_5_a_received_value_is_taken_when_the_grammar_allows_it(value: bytes, name: bytes) -> None:
     head = [(b":method", b"GET"), (b":scheme", b"https"), (b":authority", b"a"), (b":path", b"/"), (name, value)]
     if VALID.fullmatch(value):
-        assert fields.request(head, Limits()).headers == [(name.decode(), value.decode("latin-1"))]
+        assert fields.request(head, Limits()).headers[1:] == [(name.decode(), value.decode("latin-1"))]
     else:
         with pytest.raises(Malformed):
             fields.request(head, Limits())

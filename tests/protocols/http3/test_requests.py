@@ -27,6 +27,7 @@ from chiron.protocols.http3 import (
 from chiron.protocols.quic import varint
 from chiron.protocols.quic.endpoint import HIGH_WATER, Ending, Kind
 
+HOST = ("host", "chiron.test")
 POST = [(b":method", b"POST"), *GET[1:]]
 WEBSOCKET = [(b":method", b"CONNECT"), (b":protocol", b"websocket"), *GET[1:], (b"sec-websocket-version", b"13")]
 
@@ -62,7 +63,7 @@ def test_a_get_and_its_answer() -> None:
     stream = pair.client.request("GET", "https", "chiron.test", "/a?b=1", [("x-y", "z")])
     (request,) = pair.served()
     assert request == RequestReceived(
-        stream, "GET", "https", "chiron.test", "/a?b=1", None, [("x-y", "z")], True, False
+        stream, "GET", "https", "chiron.test", "/a?b=1", None, [HOST, ("x-y", "z")], True, False
     )
     assert pair.server.respond(stream, 200, [("content-type", "text/plain")], b"hello")
     assert pair.server.requests == 0
@@ -231,7 +232,7 @@ def test_a_blocked_head_gives_its_client_no_credit_until_it_is_decoded() -> None
     _, told = client.open(b"\x02\x3f\xbd\x01" + b"\x43x-y\x01z")
     (request, body) = told
     assert isinstance(request, RequestReceived)
-    assert request.headers == [("x-y", "z")]
+    assert request.headers == [HOST, ("x-y", "z")]
     assert body == BodyReceived(stream, b"body", False)
     assert stream not in client.server_endpoint.paused
 
@@ -244,8 +245,8 @@ def test_a_whole_request_whose_head_is_blocked_waits_for_the_encoder_stream() ->
     assert told == also == []
     _, told = client.open(b"\x02\x3f\xbd\x01" + b"\x43x-y\x01z")
     assert [(event.stream, event.headers, event.end) for event in told if isinstance(event, RequestReceived)] == [
-        (first, [("x-y", "z")], True),
-        (second, [("x-y", "z")], True),
+        (first, [HOST, ("x-y", "z")], True),
+        (second, [HOST, ("x-y", "z")], True),
     ]
     client.server.respond(first, 200, [])
     client.server.respond(second, 200, [])
@@ -343,7 +344,7 @@ def test_rfc9114_4_2_1_crumbs_of_cookies_are_joined() -> None:
     fields = [*GET, (b"cookie", b"a=1"), (b"x-y", b"z"), (b"cookie", b"b=2")]
     _, (request,) = client.request(head(fields), True)
     assert isinstance(request, RequestReceived)
-    assert request.headers == [("cookie", "a=1; b=2"), ("x-y", "z")]
+    assert request.headers == [HOST, ("cookie", "a=1; b=2"), ("x-y", "z")]
 
 
 @pytest.mark.parametrize(

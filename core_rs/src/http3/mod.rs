@@ -1,0 +1,10 @@
+//! Heads of HTTP/3 requests (RFC 9114 §4.3.1) that came whole and refer to no dynamic table (RFC 9204 §4.5).
+//!
+//! What is not plainly good is not read here: the reader gives nothing, and has done nothing, so that one place says
+//! what is wrong with a request, and reads all that need more than their head.
+mod field;
+mod huffman;
+mod qpack;
+mod request;
+
+pub use request::{Head, Limits, Make, Reader};
