@@ -64,7 +64,7 @@ mod tests {
             r#"{{"iss":"i","sub":"{sub}","aud":"a","exp":{EXPIRY},"iat":1,"jti":"j","sid":"s","client_id":"c","version":1}}"#
         );
         let mut verifier = Verifier::new("i", "a", 0.0, 9);
-        verifier.set_keys([("k", &signer.public_key()[..])]).unwrap();
+        verifier.set_keys([("k", signer.public_key())]).unwrap();
         (signer.sign(claims.as_bytes()).unwrap(), verifier)
     }
 

@@ -13,6 +13,7 @@ from typing import Any, Final, Literal, final
 
 __all__ = [
     "SOURCE_DIGEST",
+    "Admission",
     "Attach",
     "Broken",
     "Claims",
