@@ -1,7 +1,7 @@
 //! Steps 3 and 4: look-alikes folded to Latin (UTS 39), case folded.
 use super::{
     Cell, Guise, Suspect,
-    unicode::{case, class, class_of, fold, is_letter, is_word},
+    unicode::{case, class, class_of, fold, is_letter, is_word, properties_of},
 };
 
 /// Folds letters that look like ASCII ones: those of Latin script always; those of other scripts in a word that has
@@ -12,33 +12,41 @@ pub(super) fn alike(cells: &mut [Cell], suspects: &mut Vec<Suspect>) {
     let mut whole = Vec::new();
     let mut at = 0;
     while at < cells.len() {
-        let in_run = |cell: &&Cell| matches!(class_of(cell.letter), class::ENCLOSED) || is_word(class_of(cell.letter));
-        let length = cells[at..].iter().take_while(in_run).count();
-        if length == 0 {
+        let first = at;
+        // Which classes the run has, how many letters, and whether all is ASCII.
+        let (mut kinds, mut letters, mut enclosed, mut ascii) = (0_u16, 0, 0, true);
+        while let Some(cell) = cells.get(at) {
+            let kind = class_of(cell.letter);
+            if kind != class::ENCLOSED && !is_word(kind) {
+                break;
+            }
+            kinds |= 1 << kind;
+            letters += usize::from(is_letter(kind));
+            enclosed += usize::from(kind == class::ENCLOSED);
+            ascii &= cell.letter.is_ascii();
+            at += 1;
+        }
+        if first == at {
             at += 1;
             continue;
         }
-        let run = &mut cells[at..at + length];
-        let kinds = || run.iter().map(|cell| class_of(cell.letter));
-        let letters = kinds().filter(|&kind| is_letter(kind)).count();
-        if kinds().any(|kind| kind == class::LATIN) {
+        let run = &mut cells[first..at];
+        let has = |kind: u8| kinds & 1 << kind != 0;
+        if has(class::LATIN) {
             latin += letters;
-            if !run.iter().all(|cell| cell.letter.is_ascii()) && fold_word(run) && letters >= 3 {
-                let (start, end) = (run[0].start, run[length - 1].end);
+            if !ascii && fold_word(run) && letters >= 3 {
+                let (start, end) = (run[0].start, run[run.len() - 1].end);
                 suspects.push(Suspect { start, end, guise: Guise::MixedScript });
             }
-        } else if run.iter().all(|cell| match class_of(cell.letter) {
-            class::DIGIT => true,
-            class::OTHER | class::MARK | class::SPACING => false,
-            _ => fold(cell.letter).is_some(),
-        }) {
-            if letters > 0 || kinds().filter(|&kind| kind == class::ENCLOSED).count() >= 2 {
-                whole.push(at..at + length);
+        } else if !(has(class::OTHER) || has(class::MARK) || has(class::SPACING))
+            && run.iter().all(|cell| class_of(cell.letter) == class::DIGIT || fold(cell.letter).is_some())
+        {
+            if letters > 0 || enclosed >= 2 {
+                whole.push(first..at);
             }
         } else {
             foreign += letters;
         }
-        at += length;
     }
     if latin >= 3 && latin >= 2 * foreign {
         for cell in whole.into_iter().flatten() {
@@ -63,20 +71,45 @@ fn fold_word(run: &mut [Cell]) -> bool {
     turned && ascii
 }
 
-/// Full case folding, but of marks (U+0345); white space becomes a space, but for the line feed.
-pub(super) fn case_fold(cells: &[Cell], into: &mut Vec<Cell>) {
-    into.clear();
-    for &cell in cells {
-        let letter = cell.letter;
+/// Full case folding, but of marks (U+0345); white space becomes a space, but for the line feed. `spare` is room.
+pub(super) fn case_fold(cells: &mut Vec<Cell>, spare: &mut Vec<Cell>) {
+    for at in 0..cells.len() {
+        let letter = cells[at].letter;
         if letter.is_ascii() {
-            into.push(Cell { letter: ascii(letter), ..cell });
-        } else if class_of(letter) == class::SPACE {
-            into.push(Cell { letter: ' ', ..cell });
-        } else if let Some(folded) = case(letter) {
-            into.extend(folded.chars().map(|letter| Cell { letter, ..cell }));
-        } else {
-            into.push(cell);
+            cells[at].letter = ascii(letter);
+            continue;
         }
+        let properties = properties_of(letter);
+        if properties.class() == class::SPACE {
+            cells[at].letter = ' ';
+        } else if let Some(folded) = if properties.is_cased() { case(letter) } else { None } {
+            let mut letters = folded.chars();
+            match (letters.next(), letters.next()) {
+                (Some(letter), None) => cells[at].letter = letter,
+                _ => {
+                    // What is longer moves the rest, once for all.
+                    spare.clear();
+                    spare.extend(cells.drain(at..));
+                    for &cell in &*spare {
+                        longer(cell, cells);
+                    }
+                    return;
+                }
+            }
+        }
+    }
+}
+
+fn longer(cell: Cell, into: &mut Vec<Cell>) {
+    let letter = cell.letter;
+    if letter.is_ascii() {
+        into.push(Cell { letter: ascii(letter), ..cell });
+    } else if class_of(letter) == class::SPACE {
+        into.push(Cell { letter: ' ', ..cell });
+    } else if let Some(folded) = case(letter) {
+        into.extend(folded.chars().map(|letter| Cell { letter, ..cell }));
+    } else {
+        into.push(cell);
     }
 }
 

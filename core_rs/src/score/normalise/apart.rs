@@ -14,7 +14,7 @@ pub(super) fn join(atoms: &mut Vec<Atom>, made: &mut Vec<Cell>) {
     let mut at = 0;
     while at < atoms.len() {
         let mut atom = atoms[at];
-        let next = match apart(atoms, at, made) {
+        let next = match apart(atoms, at, |at| made[at as usize].letter) {
             None => at + 1,
             Some((end, step)) => {
                 let first = made.len();
@@ -38,14 +38,15 @@ pub(super) fn join(atoms: &mut Vec<Atom>, made: &mut Vec<Cell>) {
     atoms.truncate(kept);
 }
 
-fn single(atom: &Atom, made: &[Cell]) -> bool {
-    atom.kind == Kind::Word && atom.length() == 1 && is_letter(class_of(made[atom.first as usize].letter))
+fn single(atom: &Atom, letter: impl Fn(u32) -> char) -> bool {
+    atom.kind == Kind::Word && atom.length() == 1 && is_letter(class_of(letter(atom.first)))
 }
 
-/// The last atom of the letters that stand apart from here on, and the atoms from letter to letter.
-fn apart(atoms: &[Atom], at: usize, made: &[Cell]) -> Option<(usize, usize)> {
-    let letter = |atom: &Atom| made[atom.first as usize].letter;
-    if !single(&atoms[at], made) || at + 2 >= atoms.len() {
+/// The last atom of the letters that stand apart from here on, and the atoms from letter to letter; `at_first` gives what
+/// stands where an atom begins.
+pub(super) fn apart(atoms: &[Atom], at: usize, at_first: impl Fn(u32) -> char + Copy) -> Option<(usize, usize)> {
+    let letter = |atom: &Atom| at_first(atom.first);
+    if !single(&atoms[at], at_first) || at + 2 >= atoms.len() {
         return None;
     }
     let directly = |at: usize| at.checked_sub(1).map(|before| &atoms[before]).filter(|_| !atoms[at].has_gap());
@@ -55,7 +56,7 @@ fn apart(atoms: &[Atom], at: usize, made: &[Cell]) -> Option<(usize, usize)> {
         if directly(at).is_some_and(|before| before.kind != Kind::Symbol || !opening(letter(before))) {
             return None;
         }
-        let goes_on = |atom: &&Atom| single(atom, made) && atom.gap.1 - atom.gap.0 == 1;
+        let goes_on = |atom: &&Atom| single(atom, at_first) && atom.gap.1 - atom.gap.0 == 1;
         let end = at + atoms[at + 1..].iter().take_while(goes_on).count();
         let texted = |atom: &Atom| matches!(letter(atom), 'a' | 'i' | 'u' | 'r' | 'y' | 'n' | 'o');
         return (end - at >= 2 && !(end - at == 2 && atoms[at..=end].iter().all(texted))).then_some((end, 1));
@@ -71,7 +72,7 @@ fn apart(atoms: &[Atom], at: usize, made: &[Cell]) -> Option<(usize, usize)> {
         }
     }
     let goes_on = |group: &&[Atom]| {
-        group.iter().all(|atom| !atom.has_gap()) && group[..width].iter().all(symbol) && single(&group[width], made)
+        group.iter().all(|atom| !atom.has_gap()) && group[..width].iter().all(symbol) && single(&group[width], at_first)
     };
     let groups = atoms[at + 1..].chunks_exact(width + 1).take_while(goes_on).count();
     (groups >= 2).then_some((at + groups * (width + 1), width + 1))

@@ -1,7 +1,7 @@
 //! Step 2: NFKC (UAX 15); invisible characters and diacritics dropped.
 use super::{
     Cell, Guise, READ, Suspect,
-    unicode::{class, class_of, digit, is_word, joins},
+    unicode::{Properties, class, class_of, digit, is_word, properties_of},
 };
 use unicode_normalization::char::{canonical_combining_class, compose, decompose_compatible};
 
@@ -58,29 +58,47 @@ pub(super) fn invisible(cells: &[Cell], suspects: &mut Vec<Suspect>) {
 /// Characters of a segment with their combining classes.
 pub(super) type Segment = Vec<(u8, char)>;
 
-/// NFKC, without ignored characters, and the marks on Latin, Greek and Cyrillic letters and on digits; decimal digits
-/// are ASCII.
+/// NFKC of what holds no ignored character, without the marks on Latin, Greek and Cyrillic letters and on digits; decimal
+/// digits are ASCII.
 ///
 /// Done for each segment (a character and those after it that may compose with it or be sorted), which is all that its
 /// result's characters are known to come from; no more when `READ` characters have come out (U+FDFA is 18). Whether some
 /// were left.
-pub(super) fn compatible(cells: &mut Vec<Cell>, into: &mut Vec<Cell>, segment: &mut Segment) -> bool {
+pub(super) fn compatible(cells: &[Cell], into: &mut Vec<Cell>, segment: &mut Segment) -> bool {
     into.clear();
-    cells.retain(|cell| class_of(cell.letter) != class::IGNORED);
     let mut base = class::SPACE;
     let mut at = 0;
-    while at < cells.len() && into.len() < READ {
-        let cell = cells[at];
-        let joined = cells[at + 1..].iter().take_while(|next| joins(next.letter)).count();
-        let kind = class_of(cell.letter);
-        if kind == class::OPAQUE || (joined == 0 && cell.letter.is_ascii()) {
+    let properties = |at: usize| cells.get(at).map(|cell| properties_of(cell.letter));
+    let joins = |next: Option<Properties>| next.is_some_and(Properties::joins);
+    let mut here = properties(0);
+    while let (Some(own), true) = (here, into.len() < READ) {
+        let (cell, kind) = (cells[at], own.class());
+        here = properties(at + 1);
+        let joined = joins(here);
+        if kind == class::OPAQUE || (!joined && cell.letter.is_ascii()) {
             into.push(cell);
             base = kind;
             at += 1;
             continue;
         }
+        let on_latin = matches!(base, class::LATIN | class::GREEK_CYRILLIC | class::DIGIT);
+        if !joined && own.is_whole() {
+            if kind != class::MARK || !on_latin {
+                into.push(Cell { letter: if kind == class::DIGIT { digit(cell.letter) } else { cell.letter }, ..cell });
+            }
+            if kind != class::MARK && kind != class::SPACING {
+                base = kind;
+            }
+            at += 1;
+            continue;
+        }
+        let mut last = at;
+        while joins(here) {
+            last += 1;
+            here = properties(last + 1);
+        }
         segment.clear();
-        for part in &cells[at..=at + joined] {
+        for part in &cells[at..=last] {
             decompose_compatible(part.letter, |letter| segment.push((canonical_combining_class(letter), letter)));
         }
         // Canonical ordering: marks between starters, stably.
@@ -95,15 +113,14 @@ pub(super) fn compatible(cells: &mut Vec<Cell>, into: &mut Vec<Cell>, segment: &
             }
             !folded
         });
-        let (start, end) = (cell.start, cells[at + joined].end);
+        let (start, end) = (cell.start, cells[last].end);
         recompose(segment);
-        into.extend(segment.iter().map(|&(_, letter)| Cell { letter, start, end }));
-        at += joined + 1;
-    }
-    for cell in &mut *into {
-        if !cell.letter.is_ascii() && class_of(cell.letter) == class::DIGIT {
-            cell.letter = digit(cell.letter);
-        }
+        into.extend(segment.iter().map(|&(_, letter)| Cell {
+            letter: if class_of(letter) == class::DIGIT { digit(letter) } else { letter },
+            start,
+            end,
+        }));
+        at = last + 1;
     }
     at < cells.len()
 }

@@ -7,6 +7,7 @@ mod alike;
 mod apart;
 mod compatible;
 mod cut;
+mod direct;
 mod escapes;
 mod tables;
 #[cfg(test)]
@@ -14,8 +15,9 @@ mod tests;
 mod unicode;
 mod words;
 
+use direct::Direct;
 use std::ops::Range;
-use unicode::class;
+use unicode::{class, class_of};
 use words::Atom;
 
 /// Bytes of a text that are read; the rest is cut off, before a grapheme cluster that would not fit whole. Also the
@@ -168,18 +170,43 @@ pub struct Normaliser {
     spare: Vec<Cell>,
     segment: compatible::Segment,
     atoms: Vec<Atom>,
+    direct: Direct,
 }
 
 impl Normaliser {
     /// Normalises a text. Takes time in proportion to what is read of it; whatever was done before has no influence.
     pub fn run(&mut self, text: &str) -> &Normalised {
+        let read = self.begin(text);
+        self.fold(read);
+        self.result.folded.fill(&self.cells);
+        self.finish()
+    }
+
+    /// The same without `folded`, which stays empty.
+    pub fn read(&mut self, text: &str) -> &Normalised {
+        let read = self.begin(text);
+        if self.direct.read(read, &mut self.result) {
+            return &self.result;
+        }
+        self.fold(read);
+        self.finish()
+    }
+
+    /// What is read of a text.
+    fn begin<'a>(&mut self, text: &'a str) -> &'a str {
         let read = cut::cut(text);
         self.result.clear();
         self.result.cut = read.len() < text.len();
+        read
+    }
+
+    fn fold(&mut self, read: &str) {
         if !self.ascii(read) {
             self.steps(read);
         }
-        self.result.folded.fill(&self.cells);
+    }
+
+    fn finish(&mut self) -> &Normalised {
         self.plain();
         let mixed = self.result.suspects.iter().filter(|suspect| suspect.guise == Guise::MixedScript).count();
         self.result.suspicious = mixed >= 2 || self.result.suspects.len() > mixed;
@@ -216,13 +243,23 @@ impl Normaliser {
             escapes::unescape(cells, spare);
             std::mem::swap(cells, spare);
         }
+        let (mut ascii, mut ignored) = (true, false);
         for cell in &mut *cells {
             cell.letter = escapes::windows_1252(cell.letter);
+            ascii &= cell.letter.is_ascii();
+            ignored |= class_of(cell.letter) == class::IGNORED;
         }
-        compatible::invisible(cells, &mut result.suspects);
+        if ignored {
+            compatible::invisible(cells, &mut result.suspects);
+            cells.retain(|cell| class_of(cell.letter) != class::IGNORED);
+        } else if ascii {
+            cells.iter_mut().for_each(|cell| cell.letter = alike::ascii(cell.letter));
+            return;
+        }
         result.cut |= compatible::compatible(cells, spare, segment);
-        alike::alike(spare, &mut result.suspects);
-        alike::case_fold(spare, cells);
+        std::mem::swap(cells, spare);
+        alike::alike(cells, &mut result.suspects);
+        alike::case_fold(cells, spare);
         result.suspects.sort_by_key(|suspect| (suspect.start, suspect.end, suspect.guise));
     }
 
@@ -245,6 +282,8 @@ impl Normaliser {
         }
         apart::join(atoms, spare);
         let plain = &mut result.plain;
+        plain.text.reserve(2 * spare.len());
+        plain.origins.reserve(spare.len() + atoms.len());
         for (index, atom) in atoms.iter().enumerate() {
             let made = &spare[atom.first as usize..atom.last as usize];
             if index > 0 && atom.has_gap() {

@@ -64,6 +64,16 @@ proptest! {
     }
 
     #[test]
+    fn what_is_read_alone_is_the_same(text in prop_oneof![
+        any_text(),
+        "([a-zA-Z]{1,5}|[a-z]|[0-9]{1,3}|[ -~]{1,3}|[ \n\t]{1,2}|[.,!?'()&%*/_-]|([a-z] ){2,4}|([a-z]-){2,4}|www\\.|http://|\\.com|aaa|!!!|@[a-z]){0,24}",
+    ]) {
+        let (mut whole, mut read) = (Normaliser::default(), Normaliser::default());
+        let (whole, read) = (whole.run(&text), read.read(&text));
+        prop_assert_eq!(read, &Normalised { folded: Mapped::default(), ..whole.clone() });
+    }
+
+    #[test]
     fn once_is_enough(text in "([a-zA-Zа-яΑ-ωé\u{200b}\u{301}]{1,9}| [0-9]{1,4} |[ .,?:;#-]{1,2}| [a-z](-[a-z]){2,4} | (@[a-z]{1,4}|ß|😂|sh1t|b!tch|a55) ){0,16}") {
         let once = plain(&text);
         prop_assert_eq!(plain(&once), once);

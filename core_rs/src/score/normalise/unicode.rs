@@ -1,6 +1,7 @@
 //! What the rules ask about a character. Tables of Unicode 14, spread into pages at first use.
 use super::tables::{CASES, CLASSES, FOLDS, JOINS, ZEROS};
 use std::sync::LazyLock;
+use unicode_normalization::char::decompose_compatible;
 
 /// `training/reference/classes.py`.
 pub(super) mod class {
@@ -21,8 +22,10 @@ const CLASS: u8 = 0x0f;
 const JOINING: u8 = 0x10;
 const FOLDING: u8 = 0x20;
 const CASED: u8 = 0x40;
+const WHOLE: u8 = 0x80;
 
-/// A byte for each code point (class and whether it is in JOINS, FOLDS, CASES), equal pages stored once.
+/// A byte for each code point (class, whether it is in JOINS, FOLDS, CASES, and whether it is its own compatibility
+/// decomposition), equal pages stored once.
 struct Pages {
     index: [u8; 0x1100],
     pages: Vec<[u8; 256]>,
@@ -31,11 +34,16 @@ struct Pages {
 static PAGES: LazyLock<Pages> = LazyLock::new(|| {
     let mut bytes = vec![class::OPAQUE; 0x11_0000];
     for &(first, last, kind) in &CLASSES {
-        bytes[first as usize..=last as usize].fill(kind);
+        for code in first..=last {
+            let letter = char::from_u32(code).expect("the tables hold no surrogates");
+            let mut whole = true;
+            decompose_compatible(letter, |part| whole &= part == letter);
+            bytes[code as usize] = kind | if whole { WHOLE } else { 0 };
+        }
     }
     for &(first, last) in &JOINS {
         for byte in &mut bytes[first as usize..=last as usize] {
-            *byte |= if *byte == class::OPAQUE { 0 } else { JOINING };
+            *byte |= if *byte & CLASS == class::OPAQUE { 0 } else { JOINING };
         }
     }
     for &(code, _) in &FOLDS {
@@ -58,10 +66,40 @@ static PAGES: LazyLock<Pages> = LazyLock::new(|| {
     result
 });
 
+/// What is asked of one character several times.
+#[derive(Clone, Copy)]
+pub(super) struct Properties(u8);
+
+impl Properties {
+    pub(super) fn class(self) -> u8 {
+        self.0 & CLASS
+    }
+
+    /// Whether it may compose with, or be sorted among, what is before it.
+    pub(super) fn joins(self) -> bool {
+        self.0 & JOINING != 0
+    }
+
+    /// Whether it is its own compatibility decomposition.
+    pub(super) fn is_whole(self) -> bool {
+        self.0 & WHOLE != 0
+    }
+
+    /// Whether case folding changes it, where it is beyond ASCII.
+    pub(super) fn is_cased(self) -> bool {
+        self.0 & CASED != 0
+    }
+}
+
+#[inline]
+pub(super) fn properties_of(letter: char) -> Properties {
+    Properties(properties(letter))
+}
+
 #[inline]
 fn properties(letter: char) -> u8 {
-    let code = letter as usize;
-    PAGES.pages[PAGES.index[code >> 8] as usize][code & 0xff]
+    let (code, pages) = (letter as usize, &*PAGES);
+    pages.pages[pages.index[code >> 8] as usize][code & 0xff]
 }
 
 /// The class of a character.
@@ -95,12 +133,6 @@ pub(super) fn is_word(kind: u8) -> bool {
 #[inline]
 pub(super) fn is_letter(kind: u8) -> bool {
     (class::LATIN..=class::OTHER).contains(&kind)
-}
-
-/// Whether a character may compose with, or be sorted among, what is before it.
-#[inline]
-pub(super) fn joins(letter: char) -> bool {
-    letter >= '\u{300}' && properties(letter) & JOINING != 0
 }
 
 /// The ASCII letter or digit that a letter looks like, if it is not one.

@@ -101,20 +101,27 @@ pub(super) fn atoms(chunk: &[Cell], gap: (u32, u32), made: &mut Vec<Cell>, atoms
     }
 }
 
-/// The word that begins a chunk, when it is letters of ASCII alone and nothing follows that may make it something else:
-/// most words. Its repeats are cut.
+/// The word that begins here, when it is letters alone, without a digit or sign of ASCII, and nothing follows that may
+/// make it something else: most words. Its repeats are cut.
 #[inline]
 fn common(chunk: &[Cell], at: usize, made: &mut Vec<Cell>) -> Option<usize> {
-    if at != 0 {
+    if at > 0 && word_at(chunk, at - 1) {
         return None;
     }
-    let length = chunk.iter().take_while(|cell| cell.letter.is_ascii_lowercase()).count();
-    let ends = length == chunk.len() || matches!(chunk[length].letter, ',' | ';' | '?' | ')' | '"');
-    if length == 0 || !ends {
+    let letter = |letter: char| match letter {
+        'a'..='z' => true,
+        _ => !letter.is_ascii() && !apostrophe(letter) && is_word(class_of(letter)),
+    };
+    let end = at + chunk[at..].iter().take_while(|cell| letter(cell.letter)).count();
+    let ends = chunk.get(end).is_none_or(|next| match next.letter {
+        '\'' | '*' | '@' | '$' | '!' | '.' | '-' | '_' | '/' | ':' => false,
+        next => !apostrophe(next) && !is_word(class_of(next)),
+    });
+    if end == at || !ends {
         return None;
     }
-    push_cut(chunk[..length].iter().copied(), made);
-    Some(length)
+    push_cut(chunk[at..end].iter().copied(), made);
+    Some(end)
 }
 
 /// Whether a symbol repeats the two before it, so that it is left out.
