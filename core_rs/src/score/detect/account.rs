@@ -15,24 +15,19 @@ pub(super) fn find(text: &Text, mut found: impl FnMut(usize, usize)) {
     if text.digits < 12 && !text.long {
         return;
     }
-    let mut at = 0;
-    while at < text.len() {
-        if !is_word(text.folded[at]) {
-            at += 1;
+    let mut done = 0;
+    for &(start, after) in &text.signs {
+        if start < done {
             continue;
         }
-        let start = at;
-        while at < text.len() && is_word(text.folded[at]) {
-            at += 1;
-        }
         let end = if text.folded[start].is_ascii_digit() {
-            card(text, start).or_else(|| address(text, start, at))
+            card(text, start).or_else(|| address(text, start, after))
         } else {
-            iban(text, start).or_else(|| address(text, start, at))
+            iban(text, start).or_else(|| address(text, start, after))
         };
         if let Some(end) = end {
             found(start, end);
-            at = end.max(at);
+            done = end;
         }
     }
 }

@@ -270,7 +270,7 @@ pub(super) fn is_common(word: &[u8]) -> bool {
 }
 
 pub(super) fn find(text: &Text, mut found: impl FnMut(Kind, usize, usize)) {
-    if text.ats > 0 {
+    if text.ats {
         for at in memchr::memchr_iter(b'@', &text.folded) {
             if let Some((kind, start, end)) = around_sign(text, at) {
                 found(kind, start, end);

@@ -180,7 +180,7 @@ pub(super) fn find(text: &Text, mut found: impl FnMut(usize, usize)) {
             found(start, end);
         }
     }
-    if text.hashes > 0 {
+    if text.hashes {
         for hash in memchr::memchr_iter(b'#', &text.folded) {
             if let Some((start, end)) = tag(text, hash) {
                 found(start, end);

@@ -139,7 +139,7 @@ const NAMES: &[&str] = &[
 ];
 
 pub(super) fn find(text: &Text, mut found: impl FnMut(Kind, usize, usize)) {
-    if text.dots == 0 {
+    if !text.dots {
         return;
     }
     let mut done = 0;

@@ -4,7 +4,7 @@
 //! letters with a Latin double) is that; what is invisible is gone. Of the rest, a letter is [`LETTER`], a symbol
 //! [`SYMBOL`], a space a space and a sign of currency `$`. So places are indices, and no rule looks beyond a byte.
 use super::words::{self, Cue};
-use std::borrow::Cow;
+use std::{borrow::Cow, sync::LazyLock};
 
 /// A letter that is no ASCII and looks like none.
 pub(super) const LETTER: u8 = 0x80;
@@ -32,12 +32,14 @@ pub(super) struct Text<'a> {
     pub(super) tokens: Vec<Token>,
     /// Which roles any token has.
     pub(super) roles: u16,
+    /// Words with a digit, or as long as the address of an account: start and end.
+    pub(super) signs: Vec<(usize, usize)>,
     /// Some word is as long as the address of an account.
     pub(super) long: bool,
     pub(super) digits: usize,
-    pub(super) ats: usize,
-    pub(super) dots: usize,
-    pub(super) hashes: usize,
+    pub(super) ats: bool,
+    pub(super) dots: bool,
+    pub(super) hashes: bool,
 }
 
 const ALPHA: u8 = 1;
@@ -83,20 +85,68 @@ impl<'a> Text<'a> {
             let (raw, places) = fold(text);
             (Cow::Owned(raw), Some(places))
         };
-        let mut seen = 0;
-        let mut counts = [0; 4];
-        for &byte in raw.iter() {
-            let class = CLASS[byte as usize];
-            seen |= class;
-            counts[0] += usize::from(class & DIGIT != 0);
-            counts[1] += usize::from(class & AT != 0);
-            counts[2] += usize::from(class & DOT != 0);
-            counts[3] += usize::from(class & HASH != 0);
-        }
+        let seen = raw.iter().fold(0, |seen, &byte| seen | CLASS[byte as usize]);
         let folded = if seen & UPPER == 0 { raw.clone() } else { Cow::Owned(raw.to_ascii_lowercase()) };
-        let (tokens, roles, long) = tokens(&folded);
-        let [digits, ats, dots, hashes] = counts;
-        Self { folded, raw, places, tokens, roles, long, digits, ats, dots, hashes }
+        let mut text = Self {
+            folded,
+            raw,
+            places,
+            tokens: Vec::new(),
+            roles: 0,
+            signs: Vec::new(),
+            long: false,
+            digits: 0,
+            ats: seen & AT != 0,
+            dots: seen & DOT != 0,
+            hashes: seen & HASH != 0,
+        };
+        text.read_words();
+        text
+    }
+
+    /// Finds the cues among words of letters and digits, and what else is known of words.
+    fn read_words(&mut self) {
+        let Self { folded, tokens, roles, signs, long, digits, .. } = self;
+        let table = words::table();
+        let class = |at: usize| folded.get(at).map_or(0, |&byte| CLASS[byte as usize]) & (ALPHA | DIGIT);
+        let mut at = 0;
+        while at < folded.len() {
+            let start = at;
+            let mut kinds = 0;
+            loop {
+                let class = class(at);
+                if class == 0 {
+                    break;
+                }
+                kinds |= class;
+                at += 1;
+            }
+            let end = at;
+            at += 1;
+            if start == end {
+                continue;
+            }
+            let length = end - start;
+            if kinds & DIGIT != 0 || length >= LONG {
+                *long |= length >= LONG;
+                *digits += folded[start..end].iter().filter(|byte| byte.is_ascii_digit()).count();
+                signs.push((start, end));
+            }
+            if length > words::LONGEST {
+                continue;
+            }
+            let key = match folded.get(start..start + words::LONGEST) {
+                Some(bytes) => {
+                    let bytes: [u8; words::LONGEST] = bytes.try_into().expect("as many");
+                    u128::from_le_bytes(bytes) & u128::MAX >> (8 * (words::LONGEST - length))
+                }
+                None => words::key(&folded[start..end]),
+            };
+            if let Some(cue) = table.get(key) {
+                *roles |= cue.roles;
+                tokens.push(Token { start, end, cue });
+            }
+        }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -187,33 +237,6 @@ impl<'a> Text<'a> {
     }
 }
 
-/// Words of ASCII letters alone that the table knows, in order, all their roles, and whether a word is long.
-fn tokens(folded: &[u8]) -> (Vec<Token>, u16, bool) {
-    let table = words::table();
-    let mut found = Vec::new();
-    let mut roles = 0;
-    let mut long = false;
-    let mut at = 0;
-    while at < folded.len() {
-        if CLASS[folded[at] as usize] & (ALPHA | DIGIT) == 0 {
-            at += 1;
-            continue;
-        }
-        let start = at;
-        let mut hash = words::SEED;
-        while at < folded.len() && CLASS[folded[at] as usize] & (ALPHA | DIGIT) != 0 {
-            hash = words::step(hash, folded[at]);
-            at += 1;
-        }
-        long |= at - start >= LONG;
-        if let Some(cue) = table.get(hash, &folded[start..at]) {
-            roles |= cue.roles;
-            found.push(Token { start, end: at, cue });
-        }
-    }
-    (found, roles, long)
-}
-
 /// A byte a character, and the code points that each stands for.
 fn fold(text: &str) -> (Vec<u8>, Vec<(u32, u32)>) {
     let mut bytes = Vec::with_capacity(text.len());
@@ -221,7 +244,7 @@ fn fold(text: &str) -> (Vec<u8>, Vec<(u32, u32)>) {
     // Where the word of foreign letters that is being read began: in `text`, and in `bytes`.
     let mut foreign: Option<(usize, usize)> = None;
     for (index, (offset, character)) in (0u32..).zip(text.char_indices()) {
-        let byte = if character.is_ascii() { character as u8 } else { fold_one(character).unwrap_or(0) };
+        let byte = if character.is_ascii() { character as u8 } else { folded_byte(character) };
         if byte == LETTER {
             foreign.get_or_insert((offset, bytes.len()));
         } else if byte != 0 || character == '\0' {
@@ -257,6 +280,18 @@ const ZEROS: [u32; 21] = [
     0x660, 0x6f0, 0x7c0, 0x966, 0x9e6, 0xa66, 0xae6, 0xb66, 0xbe6, 0xc66, 0xce6, 0xd66, 0xe50, 0xed0, 0xf20, 0x1040,
     0x17e0, 0x1810, 0xff10, 0x1d7ce, 0x1fbf0,
 ];
+
+/// The byte for a character that is no ASCII; 0 when it is invisible. Of the first two planes it is looked up.
+fn folded_byte(character: char) -> u8 {
+    static BYTES: LazyLock<Box<[u8]>> = LazyLock::new(|| {
+        let byte = |code| char::from_u32(code).and_then(fold_one).unwrap_or(0);
+        (0..0x2_0000).map(byte).collect()
+    });
+    match BYTES.get(character as usize) {
+        Some(&byte) => byte,
+        None => fold_one(character).unwrap_or(0),
+    }
+}
 
 /// The byte for a character that is no ASCII; none when it is invisible.
 fn fold_one(character: char) -> Option<u8> {

@@ -122,22 +122,34 @@ const ROLES: &[(u16, &str)] = &[
 ];
 
 const SLOTS: usize = 2048;
+/// A power of two, so many that most words that are no cue have a bit to themselves.
+const BITS: usize = 8192;
 
-pub(super) const SEED: u32 = 0x811c_9dc5;
+/// Bytes of the longest cue.
+pub(super) const LONGEST: usize = 16;
 
-/// FNV-1a, a byte at a time.
-pub(super) fn step(hash: u32, byte: u8) -> u32 {
-    (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
+/// A word of at most [`LONGEST`] bytes, none of them 0, as a number.
+pub(super) fn key(word: &[u8]) -> u128 {
+    let mut bytes = [0; LONGEST];
+    bytes[..word.len()].copy_from_slice(word);
+    u128::from_le_bytes(bytes)
+}
+
+fn hash(key: u128) -> usize {
+    let halves = (key as u64) ^ ((key >> 64) as u64).rotate_left(23);
+    (halves.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 48) as usize
 }
 
 /// Open addressing; half of the slots and more are empty.
 pub(super) struct Table {
-    slots: Vec<(u32, &'static str, Cue)>,
+    slots: Vec<(u128, Cue)>,
+    /// Whether any cue has such a hash.
+    bits: [u64; BITS / 64],
 }
 
 impl Table {
     fn new() -> Self {
-        let mut table = Self { slots: vec![(0, "", Cue::default()); SLOTS] };
+        let mut table = Self { slots: vec![(0, Cue::default()); SLOTS], bits: [0; BITS / 64] };
         for (roles, list) in [(NUMBER, NUMBERS), (NUMBER | AMBIGUOUS, AMBIGUOUS_NUMBERS)] {
             for &(value, words) in list {
                 for word in words.split_whitespace() {
@@ -157,24 +169,32 @@ impl Table {
     }
 
     fn add(&mut self, word: &'static str, cue: Cue) {
-        let hash = word.bytes().fold(SEED, step);
-        let mut slot = hash as usize % SLOTS;
-        while !self.slots[slot].1.is_empty() && self.slots[slot].1 != word {
+        let key = key(word.as_bytes());
+        let hash = hash(key);
+        self.bits[hash % BITS / 64] |= 1 << (hash % 64);
+        let mut slot = hash % SLOTS;
+        while self.slots[slot].0 != 0 && self.slots[slot].0 != key {
             slot = (slot + 1) % SLOTS;
         }
-        let known = self.slots[slot].2;
+        let known = self.slots[slot].1;
         let value = known.value.max(cue.value);
-        self.slots[slot] = (hash, word, Cue { roles: known.roles | cue.roles, value });
+        self.slots[slot] = (key, Cue { roles: known.roles | cue.roles, value });
     }
 
-    pub(super) fn get(&self, hash: u32, word: &[u8]) -> Option<Cue> {
-        let mut slot = hash as usize % SLOTS;
+    /// The cue that a word is, given as `key` makes it.
+    #[inline]
+    pub(super) fn get(&self, key: u128) -> Option<Cue> {
+        let hash = hash(key);
+        if self.bits[hash % BITS / 64] & 1 << (hash % 64) == 0 {
+            return None;
+        }
+        let mut slot = hash % SLOTS;
         loop {
-            let (known, text, cue) = self.slots[slot];
-            if text.is_empty() {
+            let (known, cue) = self.slots[slot];
+            if known == 0 {
                 return None;
             }
-            if known == hash && text.as_bytes() == word {
+            if known == key {
                 return Some(cue);
             }
             slot = (slot + 1) % SLOTS;
@@ -209,7 +229,7 @@ mod tests {
     use super::*;
 
     fn cue(word: &str) -> Option<Cue> {
-        table().get(word.bytes().fold(SEED, step), word.as_bytes())
+        table().get(key(word.as_bytes()))
     }
 
     #[test]
