@@ -1,8 +1,8 @@
 //! Why a text has its score: places for a person to look at, and the words that weigh most.
 use super::{
-    Engine, Scratch, beginning, detect,
+    Engine, Reading, Scratch, beginning, detect,
     lists::Listed,
-    model::{HEADS, Model},
+    model::{HEADS, Heads},
     normalise::{Guise, Normalised},
     words,
 };
@@ -36,10 +36,10 @@ pub struct Span {
 
 impl Engine {
     pub(super) fn explain(&self, text: &str, scratch: &mut Scratch) -> Explanation {
-        let Scratch { normaliser, model, search } = scratch;
+        let Scratch { normaliser, reading, search } = scratch;
         let normalised = normaliser.run(text);
         let details = detect::find(beginning(text));
-        let score = self.rate(normalised, &details, model, search);
+        let score = self.rate(normalised, &details, reading, search);
         let mut spans: Vec<Span> =
             details.into_iter().map(|found| span(text, found.range, found.kind.name())).collect();
         for suspect in &normalised.suspects {
@@ -57,51 +57,60 @@ impl Engine {
             }
         }
         spans.sort_by_key(|span| (span.start, span.end));
-        let features = features(&self.model, &score.heads, text, normalised, model);
+        let features = self.features(&score.heads, text, normalised, reading);
         Explanation { score, spans, features }
+    }
+
+    /// Words without which a head that asks for attention would be lower, and by how much: in the window that made the
+    /// head's logit, each is left out once.
+    fn features(
+        &self,
+        heads: &Heads<u32>,
+        text: &str,
+        normalised: &Normalised,
+        reading: &mut Reading,
+    ) -> Vec<(&'static str, String, f64)> {
+        let asking = |head: usize| heads[head] >= self.model.thresholds()[head][ATTENTION];
+        let Some(logits) = self.logits(words(normalised), reading) else { return Vec::new() };
+        let mut shares: Vec<(i64, usize, usize)> = Vec::new();
+        let mut windows: Vec<&Range<usize>> = logits.iter().map(|(_, window)| window).collect();
+        windows.dedup();
+        for window in windows {
+            let own = words(normalised).enumerate().take(window.end).skip(window.start);
+            let Some(whole) = self.logits(own.clone().map(|(_, word)| word), reading) else { continue };
+            for place in window.clone() {
+                let others = own.clone().filter(|(index, _)| *index != place).map(|(_, word)| word);
+                let without = self.logits(others, reading);
+                for (head, (_, of)) in logits.iter().enumerate() {
+                    if of == window && asking(head) {
+                        let without = without.as_ref().map_or(0, |without| without[head].0);
+                        shares.push((whole[head].0 - without, head, place));
+                    }
+                }
+            }
+        }
+        shares.retain(|(share, ..)| *share > 0);
+        shares.sort_by_key(|&(share, head, word)| (-share, head, word));
+        shares.truncate(FEATURES);
+        let named = shares.into_iter().map(|(share, head, word)| {
+            let place = &normalised.words[word];
+            let written = normalised.plain.written(place.start as usize..place.end as usize);
+            (HEADS[head], span(text, written, "").text, share as f64 / 65536.0)
+        });
+        named.collect()
+    }
+
+    fn logits<'a>(
+        &self,
+        words: impl Iterator<Item = &'a str>,
+        reading: &mut Reading,
+    ) -> Option<Heads<(i64, Range<usize>)>> {
+        self.read(words, reading);
+        self.model.logits(&mut reading.words)
     }
 }
 
 fn span(text: &str, place: Range<usize>, label: &'static str) -> Span {
     let written = text.chars().skip(place.start).take(place.len()).collect();
     Span { start: place.start, end: place.end, label, severity: 0, text: written }
-}
-
-/// Words without which a head that asks for attention would be lower, and by how much: in the window that made the head's
-/// logit, each is left out once.
-fn features(
-    model: &Model,
-    heads: &[u32; HEADS.len()],
-    text: &str,
-    normalised: &Normalised,
-    scratch: &mut super::model::Scratch,
-) -> Vec<(&'static str, String, f64)> {
-    let asking = |head: usize| heads[head] >= model.thresholds()[head][ATTENTION];
-    let Some(logits) = model.logits(words(normalised), scratch) else { return Vec::new() };
-    let mut shares: Vec<(i64, usize, usize)> = Vec::new();
-    let mut windows: Vec<&Range<usize>> = logits.iter().map(|(_, window)| window).collect();
-    windows.dedup();
-    for window in windows {
-        let own = words(normalised).enumerate().take(window.end).skip(window.start);
-        let Some(whole) = model.logits(own.clone().map(|(_, word)| word), scratch) else { continue };
-        for place in window.clone() {
-            let others = own.clone().filter(|(index, _)| *index != place).map(|(_, word)| word);
-            let without = model.logits(others, scratch);
-            for (head, (_, of)) in logits.iter().enumerate() {
-                if of == window && asking(head) {
-                    let without = without.as_ref().map_or(0, |without| without[head].0);
-                    shares.push((whole[head].0 - without, head, place));
-                }
-            }
-        }
-    }
-    shares.retain(|(share, ..)| *share > 0);
-    shares.sort_by_key(|&(share, head, word)| (-share, head, word));
-    shares.truncate(FEATURES);
-    let named = shares.into_iter().map(|(share, head, word)| {
-        let place = &normalised.words[word];
-        let written = normalised.plain.written(place.start as usize..place.end as usize);
-        (HEADS[head], span(text, written, "").text, share as f64 / 65536.0)
-    });
-    named.collect()
 }

@@ -6,7 +6,7 @@
 //! only where the lengths of runs allow it: `аss` is listed where `ass` is, and neither `as` nor `burrn` as `burn`.
 use super::normalise::{Kind, Normalised, Normaliser, look_alike};
 use aho_corasick::{AhoCorasick, AhoCorasickKind, BuildError};
-use std::{cmp::Reverse, ops::Range};
+use std::{cmp::Reverse, collections::HashMap, ops::Range};
 
 /// The greatest severity, of slurs and worse.
 const WORST: u8 = 3;
@@ -70,6 +70,7 @@ pub struct Found {
 pub struct Terms {
     terms: Vec<Term>,
     exact: Patterns,
+    heads: Heads,
     look_alikes: Patterns,
     /// Lengths of the runs of each look-alike.
     runs: Vec<Box<[u8]>>,
@@ -83,21 +84,113 @@ pub struct Allow(Patterns);
 struct Patterns {
     search: Option<AhoCorasick>,
     terms: Vec<usize>,
+    /// Bytes of the longest.
+    longest: usize,
 }
 
 impl Patterns {
-    fn new(patterns: &[(String, usize)], kind: AhoCorasickKind) -> Result<Self, BuildError> {
+    fn new(patterns: &[(String, usize)]) -> Result<Self, BuildError> {
         if patterns.is_empty() {
             return Ok(Self::default());
         }
-        let search = AhoCorasick::builder().kind(Some(kind)).build(patterns.iter().map(|(text, _)| text))?;
-        Ok(Self { search: Some(search), terms: patterns.iter().map(|(_, term)| *term).collect() })
+        let kind = Some(AhoCorasickKind::ContiguousNFA);
+        let search = AhoCorasick::builder().kind(kind).build(patterns.iter().map(|(text, _)| text))?;
+        let longest = search.max_pattern_len();
+        Ok(Self { search: Some(search), terms: patterns.iter().map(|(_, term)| *term).collect(), longest })
     }
 
-    /// Every place of every pattern: (pattern, bytes).
-    fn find<'a>(&'a self, text: &'a str) -> impl Iterator<Item = (usize, Range<usize>)> {
-        let found = self.search.iter().flat_map(move |search| search.find_overlapping_iter(text));
-        found.map(|found| (found.pattern().as_usize(), found.range()))
+    /// Every place of every pattern that lies within one of some parts of the text, which do not overlap: (pattern,
+    /// bytes).
+    fn find<'a>(&'a self, text: &'a str, parts: &'a [Range<usize>]) -> impl Iterator<Item = (usize, Range<usize>)> {
+        let text = text.as_bytes();
+        self.search.iter().flat_map(move |search| {
+            parts.iter().flat_map(move |part| {
+                let found = search.find_overlapping_iter(&text[part.clone()]);
+                found.map(|found| (found.pattern().as_usize(), part.start + found.start()..part.start + found.end()))
+            })
+        })
+    }
+
+    fn is_in(&self, text: &str) -> bool {
+        self.search.as_ref().is_some_and(|search| search.is_match(text))
+    }
+}
+
+/// What a word by itself says of the terms that a text may have.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Marks(pub(super) u8);
+
+impl Marks {
+    pub(super) const NONE: Self = Self(0);
+    /// It is a term, or holds one.
+    const TERM: Self = Self(1);
+    /// A term of more words than one may begin in it.
+    const FIRST: Self = Self(2);
+    /// It may be the second of them.
+    const SECOND: Self = Self(4);
+    /// [`is_disguised`]
+    const DISGUISED: Self = Self(8);
+    /// Two letters beside each other look the same.
+    const DOUBLED: Self = Self(16);
+
+    fn has(self, mark: Self) -> bool {
+        self.0 & mark.0 != 0
+    }
+
+    fn add(&mut self, mark: Self) {
+        self.0 |= mark.0;
+    }
+}
+
+/// What terms begin with: most texts have nothing of it, so that none is looked for.
+#[derive(Default)]
+struct Heads {
+    words: HashMap<Box<str>, Marks>,
+    /// Terms that are also found inside words.
+    inside: Patterns,
+    /// The same of more words than one: the ends of the first, the beginnings of the second.
+    ends: Vec<Box<str>>,
+    beginnings: Vec<Box<str>>,
+}
+
+impl Heads {
+    /// Of patterns and whether they are also found inside words.
+    fn new<'a>(patterns: impl Iterator<Item = (&'a str, bool)>) -> Result<Self, BuildError> {
+        let mut heads = Self::default();
+        let mut whole = Vec::new();
+        for (pattern, inside) in patterns {
+            let mut words = pattern.split(' ');
+            let (first, second) = (words.next().unwrap_or_default(), words.next());
+            let mut mark = |word: &str, mark| heads.words.entry(word.into()).or_default().add(mark);
+            match second {
+                None if inside => whole.push((first.to_owned(), 0)),
+                None => mark(first, Marks::TERM),
+                Some(second) if inside => {
+                    heads.ends.push(first.into());
+                    heads.beginnings.push(second.into());
+                }
+                Some(second) => {
+                    mark(first, Marks::FIRST);
+                    mark(second, Marks::SECOND);
+                }
+            }
+        }
+        heads.inside = Patterns::new(&whole)?;
+        Ok(heads)
+    }
+
+    fn marks(&self, word: &str) -> Marks {
+        let mut marks = self.words.get(word).copied().unwrap_or_default();
+        if self.inside.is_in(word) {
+            marks.add(Marks::TERM);
+        }
+        if self.ends.iter().any(|end| word.ends_with(&**end)) {
+            marks.add(Marks::FIRST);
+        }
+        if self.beginnings.iter().any(|beginning| word.starts_with(&**beginning)) {
+            marks.add(Marks::SECOND);
+        }
+        marks
     }
 }
 
@@ -151,14 +244,15 @@ impl Line {
 }
 
 impl Line {
-    fn words(&self) -> impl Iterator<Item = &str> {
-        self.tokens.iter().map(|token| &self.text[token.start..token.end])
-    }
-
     /// Bytes of `Normalised::plain` for bytes of the line that touch these tokens.
     fn plain(&self, touched: &Range<usize>, place: &Range<usize>) -> Range<usize> {
         let (first, last) = (&self.tokens[touched.start], &self.tokens[touched.end - 1]);
         first.plain + (place.start - first.start)..last.plain + (place.end - last.start)
+    }
+
+    /// The token of a word that is one.
+    fn of_word(&self, word: usize) -> &Token {
+        &self.tokens[self.tokens.partition_point(|token| token.word < word)]
     }
 
     /// Indices of `Normalised::words` for these tokens.
@@ -170,6 +264,17 @@ impl Line {
 /// Whether a word could be read as a Latin one without being it.
 fn is_disguised(word: &str) -> bool {
     !word.is_ascii() && word.chars().all(|letter| look_alike(letter).is_ascii())
+}
+
+/// Whether some term may be in a text, as it is; one of more words begins with two that follow each other, or have a sign
+/// between them that ties them together.
+fn may_have_terms(text: &Normalised, marks: &[Marks]) -> bool {
+    let second = |at: usize| marks.get(at).is_some_and(|marks| marks.has(Marks::SECOND));
+    marks
+        .iter()
+        .enumerate()
+        .any(|(at, marks)| marks.has(Marks::TERM) || (marks.has(Marks::FIRST) && (second(at + 1) || second(at + 2))))
+        || text.words.iter().any(|word| word.kind == Kind::Spaced)
 }
 
 /// Whether a run of a letter was cut: its second one stands for more than itself.
@@ -245,11 +350,21 @@ impl LookAlike {
     }
 }
 
+/// Parts of a text that are looked through, none over another.
+fn join(parts: &mut Vec<Range<usize>>, part: Range<usize>) {
+    match parts.last_mut() {
+        Some(last) if part.start <= last.end => last.end = last.end.max(part.end),
+        _ => parts.push(part),
+    }
+}
+
 /// Room that a search needs, kept from text to text; what it found last.
 #[derive(Debug, Default)]
 pub struct Search {
     line: Line,
     look: LookAlike,
+    /// Bytes of the line, or of how it looks.
+    parts: Vec<Range<usize>>,
     found: Vec<Found>,
     /// Places of phrases, in bytes of `Normalised::plain`.
     allowed: Vec<Range<usize>>,
@@ -266,11 +381,28 @@ impl Search {
         self.found.iter().map(|found| found.listed.severity()).max().unwrap_or(0)
     }
 
-    pub fn run(&mut self, terms: &Terms, allow: &Allow, text: &Normalised) {
-        let Self { line, look, found, .. } = self;
+    /// `marks` are those of the words of the text.
+    pub fn run(&mut self, terms: &Terms, allow: &Allow, text: &Normalised, marks: &[Marks]) {
+        let Self { line, look, parts, found, .. } = self;
         found.clear();
+        let all = marks.iter().fold(Marks::NONE, |all, marks| Marks(all.0 | marks.0));
+        // A run that was cut is still two letters.
+        let disguised = all.has(Marks::DISGUISED) || (all.has(Marks::DOUBLED) && has_stretches(text));
+        if !disguised && !may_have_terms(text, marks) {
+            return;
+        }
         line.read(text);
-        for (pattern, place) in terms.exact.find(&line.text) {
+        // Where a term can be: in what is one, holds one or begins one.
+        parts.clear();
+        let mark = |at: usize| line.tokens.get(at).map_or(Marks::NONE, |token| marks[token.word]);
+        for (at, token) in line.tokens.iter().enumerate() {
+            if mark(at).has(Marks::FIRST) && mark(at + 1).has(Marks::SECOND) {
+                join(parts, token.start..line.text.len().min(token.end + terms.exact.longest));
+            } else if token.spaced || mark(at).has(Marks::TERM) {
+                join(parts, token.start..token.end);
+            }
+        }
+        for (pattern, place) in terms.exact.find(&line.text, parts) {
             let number = terms.exact.terms[pattern];
             let term = &terms.terms[number];
             if let Some(touched) = touched(&line.tokens, &place, term.inside) {
@@ -282,12 +414,18 @@ impl Search {
                 });
             }
         }
-        if (!line.text.is_ascii() && line.words().any(is_disguised)) || has_stretches(text) {
+        if disguised {
             look.read(line, |token, run| {
                 let written = text.plain.written(token.plain + run.start..token.plain + run.end);
                 written.len() > 2
             });
-            for (pattern, place) in terms.look_alikes.find(&look.text) {
+            // Only with a disguised word.
+            parts.clear();
+            let reach = terms.look_alikes.longest;
+            for (token, _) in look.tokens.iter().zip(&look.disguised).filter(|(_, disguised)| **disguised) {
+                join(parts, token.start.saturating_sub(reach)..look.text.len().min(token.end + reach));
+            }
+            for (pattern, place) in terms.look_alikes.find(&look.text, parts) {
                 let number = terms.look_alikes.terms[pattern];
                 let term = &terms.terms[number];
                 let Some(touched) = touched(&look.tokens, &place, term.inside) else { continue };
@@ -310,10 +448,16 @@ impl Search {
 
     /// Drops what is allowed, and what lies within something at least as severe.
     fn settle(&mut self, allow: &Allow) {
-        let Self { line, found, allowed, .. } = self;
+        let Self { line, parts, found, allowed, .. } = self;
         found.sort_by_key(|found| (found.place.start, Reverse((found.place.end, found.listed.severity()))));
         allowed.clear();
-        for (_, phrase) in allow.0.find(&line.text) {
+        parts.clear();
+        let reach = allow.0.longest;
+        for found in &*found {
+            let (first, last) = (line.of_word(found.words.start), line.of_word(found.words.end - 1));
+            join(parts, first.start.saturating_sub(reach)..line.text.len().min(last.end + reach));
+        }
+        for (_, phrase) in allow.0.find(&line.text, parts) {
             if let Some(touched) = touched(&line.tokens, &phrase, true) {
                 allowed.push(line.plain(&touched, &phrase));
             }
@@ -409,11 +553,24 @@ impl Terms {
             }
             terms.push(Term { text: written.text.as_str().into(), listed, inside });
         }
-        let patterns = |patterns: &[_], kind| Patterns::new(patterns, kind).map_err(|_| ListError::TooMany(list));
-        // Every text is looked through for terms: twice as fast for some megabytes.
-        let exact = patterns(&exact, AhoCorasickKind::DFA)?;
-        let look_alikes = patterns(&look_alikes, AhoCorasickKind::ContiguousNFA)?;
-        Ok(Self { terms, exact, look_alikes, runs })
+        let heads = exact.iter().map(|(text, number)| (text.as_str(), terms[*number].inside));
+        let heads = Heads::new(heads).map_err(|_| ListError::TooMany(list))?;
+        let patterns = |patterns: &[_]| Patterns::new(patterns).map_err(|_| ListError::TooMany(list));
+        let (exact, look_alikes) = (patterns(&exact)?, patterns(&look_alikes)?);
+        Ok(Self { terms, exact, heads, look_alikes, runs })
+    }
+
+    /// What a normalised word says of the terms of its text.
+    pub fn marks(&self, word: &str) -> Marks {
+        let mut marks = self.heads.marks(word);
+        if is_disguised(word) {
+            marks.add(Marks::DISGUISED);
+        }
+        let looks = || word.chars().map(|letter| if letter.is_ascii() { letter } else { look_alike(letter) });
+        if looks().zip(looks().skip(1)).any(|(first, second)| first == second) {
+            marks.add(Marks::DOUBLED);
+        }
+        marks
     }
 
     /// A term as it is matched.
@@ -432,13 +589,14 @@ impl Allow {
             let phrase = phrases.read(content.trim()).map_err(|reason| ListError::Line { list, line, reason })?;
             patterns.push((phrase.text.clone(), 0));
         }
-        Patterns::new(&patterns, AhoCorasickKind::ContiguousNFA).map(Self).map_err(|_| ListError::TooMany(list))
+        Patterns::new(&patterns).map(Self).map_err(|_| ListError::TooMany(list))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     const TERMS: &str = "# sample\n2\tass\n3\tcunt\tsub\n2\tpiece of shit\n1\tdamn\n2\tcock\tsub\n1\tson of a gun\tspaced\n3\tсука\n\
                          \nidentity\tkurds\nidentity\tblack people\n1\tdick\n2\tdickhead\n1\tsluts\n";
@@ -448,7 +606,9 @@ mod tests {
         let (terms, allow) = (Terms::new(TERMS.as_bytes()).unwrap(), Allow::new(ALLOW.as_bytes()).unwrap());
         let (mut normaliser, mut search) = (Normaliser::default(), Search::default());
         let normalised = normaliser.run(text);
-        search.run(&terms, &allow, normalised);
+        let plain = normalised.plain.as_str();
+        let words = normalised.words.iter().map(|word| &plain[word.start as usize..word.end as usize]);
+        search.run(&terms, &allow, normalised, &words.map(|word| terms.marks(word)).collect::<Vec<_>>());
         let plain = normalised.plain.as_str();
         search.found().iter().map(|found| (plain[found.place.clone()].to_owned(), found.listed.severity())).collect()
     }
@@ -486,6 +646,30 @@ mod tests {
         assert_eq!(found(&"ass ".repeat(4000)).len(), 4000);
         assert_eq!(found(&"dick cheney ".repeat(1300)).len(), 0);
         assert!(start.elapsed().as_secs() < 5);
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_is_missed_where_no_term_seems_to_be(pieces in prop::collection::vec(prop_oneof![
+            prop::sample::select(vec![
+                "ass", "аss", "cunt", "piece", "of", "shit", "damn", "cock", "cocktail", "son", "a", "gun", "сука", "kurds",
+                "black", "people", "dick", "cheney", "head", "sluts", "xx", "yyy", "sh i t", "go", "s u n", "scunthorpe",
+            ]).prop_map(str::to_owned),
+            "[ .,_-]{1,3}",
+            "[a-dаск]{1,3}",
+            Just(" ".to_owned()),
+        ], 0..24)) {
+            let terms = [TERMS, "2\txx yyy\tsub\n2\ta gun go\n"].concat();
+            let (terms, allow) = (Terms::new(terms.as_bytes()).unwrap(), Allow::new(ALLOW.as_bytes()).unwrap());
+            let (mut normaliser, mut search, mut all) = (Normaliser::default(), Search::default(), Search::default());
+            let text = normaliser.run(&pieces.concat());
+            let words = text.words.iter().map(|word| &text.plain.as_str()[word.start as usize..word.end as usize]);
+            let marks: Vec<Marks> = words.map(|word| terms.marks(word)).collect();
+            search.run(&terms, &allow, text, &marks);
+            let every = Marks::TERM.0 | Marks::FIRST.0 | Marks::SECOND.0 | Marks::DOUBLED.0;
+            all.run(&terms, &allow, text, &marks.iter().map(|marks| Marks(marks.0 | every)).collect::<Vec<_>>());
+            prop_assert_eq!(search.found(), all.found());
+        }
     }
 
     #[test]

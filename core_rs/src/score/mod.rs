@@ -10,6 +10,7 @@
 pub mod detect;
 mod explain;
 pub mod lists;
+mod memory;
 pub mod model;
 pub mod normalise;
 
@@ -19,13 +20,17 @@ pub use lists::ListError;
 pub use model::{HEADS, Heads, LEVELS, ModelError};
 
 use detect::{Finding, Kind};
-use lists::{Allow, Listed, Search, Terms};
+use lists::{Allow, Listed, Marks, Search, Terms};
+use memory::{Known, Memory};
 use model::Model;
 use normalise::{Normalised, Normaliser};
 use std::{
     cell::RefCell,
     ops::Range,
-    sync::{Arc, Mutex, PoisonError, RwLock},
+    sync::{
+        Arc, Mutex, PoisonError, RwLock,
+        atomic::{AtomicU32, Ordering},
+    },
 };
 
 /// Heads that the mention of a group alone may raise: abuse and hate.
@@ -87,14 +92,25 @@ struct Engine {
     model: Arc<Model>,
     terms: Arc<Terms>,
     allow: Arc<Allow>,
+    /// By which words are remembered: no other has the same.
+    number: u32,
 }
 
 /// Room that scoring needs, kept from text to text.
 #[derive(Default)]
 struct Scratch {
     normaliser: Normaliser,
-    model: model::Scratch,
+    reading: Reading,
     search: Search,
+}
+
+/// The words of a text as an engine knows them.
+#[derive(Default)]
+struct Reading {
+    memory: Memory,
+    pieces: model::Pieces,
+    words: model::Scratch,
+    marks: Vec<Marks>,
 }
 
 thread_local! {
@@ -114,6 +130,7 @@ impl Scorer {
             model: Model::new(model)?.into(),
             terms: Terms::new(terms)?.into(),
             allow: Allow::new(allow)?.into(),
+            number: number(),
         };
         Ok(Self { engine: RwLock::new(engine.into()), loading: Mutex::default() })
     }
@@ -131,6 +148,7 @@ impl Scorer {
         if let Some(file) = allow {
             engine.allow = Allow::new(file)?.into();
         }
+        engine.number = number();
         *self.engine.write().unwrap_or_else(PoisonError::into_inner) = engine.into();
         Ok(())
     }
@@ -160,29 +178,44 @@ impl Scorer {
     }
 }
 
+/// Of the next engine.
+fn number() -> u32 {
+    static ENGINES: AtomicU32 = AtomicU32::new(1);
+    ENGINES.fetch_add(1, Ordering::Relaxed)
+}
+
 impl Engine {
     fn score(&self, text: &str, scratch: &mut Scratch) -> Score {
-        let Scratch { normaliser, model, search } = scratch;
-        self.rate(normaliser.run(text), &detect::find(beginning(text)), model, search)
+        let Scratch { normaliser, reading, search } = scratch;
+        self.rate(normaliser.read(text), &detect::find(beginning(text)), reading, search)
     }
 
-    fn rate(
-        &self,
-        normalised: &Normalised,
-        details: &[Finding],
-        model: &mut model::Scratch,
-        search: &mut Search,
-    ) -> Score {
-        search.run(&self.terms, &self.allow, normalised);
-        let heads = self.model.score(words(normalised), model);
+    fn rate(&self, normalised: &Normalised, details: &[Finding], reading: &mut Reading, search: &mut Search) -> Score {
+        self.read(words(normalised), reading);
+        search.run(&self.terms, &self.allow, normalised, &reading.marks);
+        let heads = self.model.score(&mut reading.words);
         let severity = search.severity();
         Score {
             heads,
             severity,
             contact: details.iter().map(|found| found.kind).collect(),
             suspicious: normalised.suspicious,
-            identity_only: severity == 0 && self.flags(&heads) && self.is_only_identity(normalised, search, model),
+            identity_only: severity == 0 && self.flags(&heads) && self.is_only_identity(normalised, search, reading),
             cut: normalised.cut,
+        }
+    }
+
+    fn read<'a>(&self, words: impl Iterator<Item = &'a str>, reading: &mut Reading) {
+        let Reading { memory, pieces, words: read, marks } = reading;
+        read.clear();
+        marks.clear();
+        for word in words {
+            let known = memory.know(self.number, word, || Known {
+                word: self.model.word(word, pieces),
+                marks: self.terms.marks(word),
+            });
+            read.push(word, &known.word);
+            marks.push(known.marks);
         }
     }
 
@@ -192,7 +225,7 @@ impl Engine {
     }
 
     /// Whether no head asks for attention once the names of groups are people's: nothing else speaks against it.
-    fn is_only_identity(&self, text: &Normalised, search: &Search, scratch: &mut model::Scratch) -> bool {
+    fn is_only_identity(&self, text: &Normalised, search: &Search, reading: &mut Reading) -> bool {
         let words: Vec<&str> = words(text).collect();
         let (mut replaced, mut next) = (Vec::with_capacity(words.len()), 0);
         for identity in search.found().iter().filter(|found| found.listed == Listed::Identity) {
@@ -207,7 +240,8 @@ impl Engine {
             return false;
         }
         replaced.extend_from_slice(&words[next..]);
-        let heads = self.model.score(replaced.into_iter(), scratch);
+        self.read(replaced.into_iter(), reading);
+        let heads = self.model.score(&mut reading.words);
         heads.iter().zip(self.model.thresholds()).all(|(score, thresholds)| *score < thresholds[ATTENTION])
     }
 }

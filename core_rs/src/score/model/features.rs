@@ -55,9 +55,14 @@ impl Finish {
 /// Characters of `<word>` that have more than `MAX_PIECES`.
 const ENOUGH: usize = LONGEST + MAX_PIECES / 3;
 
-/// The hash of two adjacent words.
-pub(super) fn pair(left: &str, right: &str) -> u32 {
-    fnv1a(right.as_bytes(), fnv1a(b" ", fnv1a(left.as_bytes(), PAIR_START)))
+/// The hash of a pair as far as its first word.
+pub(super) fn pair_of(left: &str) -> u32 {
+    fnv1a(b" ", fnv1a(left.as_bytes(), PAIR_START))
+}
+
+/// The hash of two adjacent words, going on from that of the first.
+pub(super) fn pair(left: u32, right: &str) -> u32 {
+    fnv1a(right.as_bytes(), left)
 }
 
 /// One step of FNV-1a.

@@ -4,6 +4,7 @@
 //!   word ─pieces─► rows of the embedding ─sum─► vector ─convolution─► ReLU ─max, mean─► dense ─► out ─┐
 //!      └─pieces, pairs─► rows of the linear part ─sum──────────────────────────────────────────────── + ─► logit ─► Platt
 //! ```
+//! What a word brings whatever stands beside it is a [`Word`], which may be kept.
 //! `training/reference/model.py` says every step, and both give the same bits.
 mod features;
 mod file;
@@ -13,7 +14,7 @@ pub use file::ModelError;
 #[cfg(test)]
 pub(crate) use file::tests::noise;
 
-use features::{Finish, pair, pieces};
+use features::{Finish, pair, pair_of, pieces};
 use file::{CHANNELS, COLUMNS, DIMENSIONS, HIDDEN, Parts};
 use kernels::{ACTIVATION, Kernel};
 use std::{array, ops::Range};
@@ -41,25 +42,65 @@ pub struct Model {
     roots: [i32; features::MAX_PIECES + 1],
 }
 
-/// Room that scoring needs, kept from text to text.
+/// What a word brings, whatever stands beside it.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Word {
+    vector: [i16; DIMENSIONS],
+    /// The sum of the rows of its pieces in the linear part.
+    linear: [i16; COLUMNS],
+    /// The hash of a pair that it begins.
+    pair: u32,
+    pieces: u8,
+}
+
+impl Word {
+    /// Of no word.
+    pub(super) const EMPTY: Self = Self { vector: [0; DIMENSIONS], linear: [0; COLUMNS], pair: 0, pieces: 0 };
+}
+
+/// Room for the pieces of one word.
 #[derive(Default)]
-pub struct Scratch {
+pub struct Pieces {
     /// `<word>`
     bracketed: Vec<u8>,
-    /// Hashes of all pieces, word after word.
-    states: Vec<u32>,
-    /// Where the pieces of each word end.
-    ends: Vec<usize>,
-    /// Hashes of the pairs of a word and the one before it; that of the first word stands for none.
-    pairs: Vec<u32>,
-    /// Rows of the embedding, by piece.
-    rows: Vec<u32>,
-    /// Rows of the linear part, by piece and by pair.
-    linear: Vec<u32>,
-    linear_pairs: Vec<u32>,
+    hashes: Vec<u32>,
+}
+
+/// The words of one text, and room that scoring them needs.
+#[derive(Default)]
+pub struct Scratch {
     /// Of each word, between two zeros.
     vectors: Vec<[i16; DIMENSIONS]>,
+    /// Of each word.
+    linear: Vec<[i16; COLUMNS]>,
+    /// Pieces of each word and those before it.
+    ends: Vec<u32>,
+    /// Rows of the linear part of the pairs of a word and the one before it; that of the first word stands for none.
+    pairs: Vec<u32>,
+    /// The hash of a pair that the last word begins.
+    before: u32,
     activations: Vec<[i32; CHANNELS]>,
+}
+
+impl Scratch {
+    /// Begins a text.
+    pub fn clear(&mut self) {
+        self.vectors.clear();
+        self.vectors.push([0; DIMENSIONS]);
+        self.linear.clear();
+        self.ends.clear();
+        self.pairs.clear();
+        self.before = pair_of("");
+    }
+
+    /// Appends a word, which must be what the model made of `text`.
+    pub fn push(&mut self, text: &str, word: &Word) {
+        self.vectors.push(word.vector);
+        self.linear.push(word.linear);
+        self.ends.push(self.ends.last().unwrap_or(&0) + u32::from(word.pieces));
+        self.pairs.push(Finish::LINEAR.row(pair(self.before, text)));
+        self.before = word.pair;
+    }
 }
 
 /// 2^16 / sqrt(n), rounded down in two steps.
@@ -94,24 +135,36 @@ impl Model {
         &self.parts.digest
     }
 
+    /// What a word brings.
+    pub fn word(&self, text: &str, room: &mut Pieces) -> Word {
+        let Pieces { bracketed, hashes } = room;
+        hashes.clear();
+        pieces(text, bracketed, hashes);
+        let (sums, linear) = self.kernel.gather(&self.parts.embedding, &self.parts.linear, hashes);
+        let scale = self.roots[hashes.len()];
+        let vector = sums.map(|sum| ((i32::from(sum) * scale + (1 << 11)) >> 12) as i16);
+        Word { vector, linear, pair: pair_of(text), pieces: hashes.len() as u8 }
+    }
+
     /// Calibrated probabilities in 1/65536; 0 without words.
-    pub fn score<'a>(&self, words: impl Iterator<Item = &'a str>, scratch: &mut Scratch) -> Heads<u32> {
-        match self.logits(words, scratch) {
+    pub fn score(&self, words: &mut Scratch) -> Heads<u32> {
+        match self.logits(words) {
             Some(logits) => array::from_fn(|head| self.calibrated(head, logits[head].0)),
             None => Heads::default(),
         }
     }
 
     /// Each head's logit in Q16 and the window that it is of; none without words.
-    pub fn logits<'a>(
-        &self,
-        words: impl Iterator<Item = &'a str>,
-        scratch: &mut Scratch,
-    ) -> Option<Heads<(i64, Range<usize>)>> {
-        self.read(words, scratch);
+    pub fn logits(&self, words: &mut Scratch) -> Option<Heads<(i64, Range<usize>)>> {
+        let Self { parts, kernel, .. } = self;
+        let Scratch { vectors, ends, activations, .. } = words;
+        vectors.resize(ends.len() + 2, [0; DIMENSIONS]);
+        activations.resize(ends.len(), [0; CHANNELS]);
+        kernel.slide(&parts.conv, vectors.as_flattened(), DIMENSIONS, activations.as_flattened_mut());
+        kernel.rectify(activations.as_flattened_mut(), parts.conv_shift);
         let mut best: Option<Heads<(i64, Range<usize>)>> = None;
-        for window in windows(scratch.ends.len()) {
-            let logits = self.window(scratch, window.clone());
+        for window in windows(words.ends.len()) {
+            let logits = self.window(words, window.clone());
             match &mut best {
                 None => best = Some(logits.map(|logit| (logit, window.clone()))),
                 Some(best) => {
@@ -126,34 +179,11 @@ impl Model {
         best
     }
 
-    /// Fills the scratch with what each word brings.
-    fn read<'a>(&self, words: impl Iterator<Item = &'a str>, scratch: &mut Scratch) {
-        let Scratch { bracketed, states, ends, pairs, rows, linear, linear_pairs, vectors, activations } = scratch;
-        states.clear();
-        ends.clear();
-        pairs.clear();
-        let mut before = "";
-        for word in words {
-            pieces(word, bracketed, states);
-            ends.push(states.len());
-            pairs.push(pair(before, word));
-            before = word;
-        }
-        let Self { parts, kernel, roots } = self;
-        kernel.finish(Finish::EMBEDDING, states, rows);
-        kernel.finish(Finish::LINEAR, states, linear);
-        kernel.finish(Finish::LINEAR, pairs, linear_pairs);
-        kernel.embed(&parts.embedding, rows, ends, roots, vectors);
-        activations.resize(ends.len(), [0; CHANNELS]);
-        kernel.slide(&parts.conv, vectors.as_flattened(), DIMENSIONS, activations.as_flattened_mut());
-        kernel.rectify(activations.as_flattened_mut(), parts.conv_shift);
-    }
-
-    /// The logits of one window of what was read, in Q16.
-    fn window(&self, scratch: &Scratch, window: Range<usize>) -> Heads<i64> {
+    /// The logits of one window of the words, in Q16.
+    fn window(&self, words: &Scratch, window: Range<usize>) -> Heads<i64> {
         let Self { parts, kernel, .. } = self;
         let (mut greatest, mut total) = ([0; CHANNELS], [0; CHANNELS]);
-        kernel.pool(&scratch.activations[window.clone()], &mut greatest, &mut total);
+        kernel.pool(&words.activations[window.clone()], &mut greatest, &mut total);
         let scale = root(window.len() as u64);
         let mean = |total: i32| rounded(i64::from(total) * scale, 16 + parts.pool_shift).min(ACTIVATION.into()) as i16;
         let pooled: [i16; 2 * CHANNELS] = array::from_fn(|at| match at.checked_sub(CHANNELS) {
@@ -166,13 +196,13 @@ impl Model {
         let mut out = [0; COLUMNS];
         kernel.slide(&parts.out, &hidden.map(|value| value as i16), HIDDEN, &mut out);
 
-        let first = window.start.checked_sub(1).map_or(0, |before| scratch.ends[before]);
-        let pieces = &scratch.linear[first..scratch.ends[window.end - 1]];
-        let pairs = &scratch.linear_pairs[window.start + 1..window.end];
+        let first = window.start.checked_sub(1).map_or(0, |before| words.ends[before]);
+        let pairs = &words.pairs[window.start + 1..window.end];
         let mut sums = [0; COLUMNS];
-        kernel.add_rows(&parts.linear, pieces, &mut sums);
+        kernel.add_words(&words.linear[window.clone()], &mut sums);
         kernel.add_rows(&parts.linear, pairs, &mut sums);
-        let scale = root((pieces.len() + pairs.len()) as u64) * parts.linear_mul;
+        let count = u64::from(words.ends[window.end - 1] - first) + pairs.len() as u64;
+        let scale = root(count) * parts.linear_mul;
         array::from_fn(|head| {
             rounded(i64::from(out[head]) * parts.out_mul, 24) + rounded(i64::from(sums[head]) * scale, 24)
         })

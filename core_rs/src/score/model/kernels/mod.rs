@@ -8,10 +8,7 @@ mod avx2;
 mod neon;
 mod plain;
 
-use super::{
-    features::{Finish, MAX_PIECES},
-    file::{CHANNELS, COLUMNS, DIMENSIONS},
-};
+use super::file::{CHANNELS, COLUMNS, DIMENSIONS};
 
 /// The greatest value behind a ReLU.
 pub(super) const ACTIVATION: i32 = 8191;
@@ -43,53 +40,40 @@ impl Kernel {
         Self::Plain
     }
 
-    /// The row of a table for each hash.
-    pub(super) fn finish(self, finish: Finish, states: &[u32], rows: &mut Vec<u32>) {
-        rows.clear();
-        rows.resize(states.len(), 0);
+    /// The sums of the rows that hashes of pieces name in the two tables.
+    ///
+    /// Panics for more than `MAX_PIECES` hashes.
+    pub(super) fn gather(
+        self,
+        embedding: &[[i8; DIMENSIONS]],
+        linear: &[[i8; COLUMNS]],
+        hashes: &[u32],
+    ) -> ([i16; DIMENSIONS], [i16; COLUMNS]) {
         match self {
             #[cfg(target_arch = "x86_64")]
             // SAFETY: `best` saw the instructions.
-            Self::Avx2 => unsafe { avx2::finish(finish, states, rows) },
-            _ => plain::finish(finish, states, rows),
+            Self::Avx2 => unsafe { avx2::gather(embedding, linear, hashes) },
+            _ => plain::gather(embedding, linear, hashes),
+        }
+    }
+
+    /// Adds what each word brings to `sums`.
+    pub(super) fn add_words(self, words: &[[i16; COLUMNS]], sums: &mut [i32; COLUMNS]) {
+        match self {
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: `best` saw the instructions.
+            Self::Avx2 => unsafe { avx2::add_words(words, sums) },
+            _ => plain::add_words(words, sums),
         }
     }
 
     /// Adds the rows of `table` that `indices` name to `sums`. Panics for an index beyond the table.
     pub(super) fn add_rows(self, table: &[[i8; COLUMNS]], indices: &[u32], sums: &mut [i32; COLUMNS]) {
         match self {
-            Self::Plain => plain::add_rows(table, indices, sums),
             #[cfg(target_arch = "x86_64")]
             // SAFETY: `best` saw the instructions.
             Self::Avx2 => unsafe { avx2::add_rows(table, indices, sums) },
-            #[cfg(target_arch = "aarch64")]
-            // SAFETY: `best` saw the instructions.
-            Self::Neon => unsafe { neon::add_rows(table, indices, sums) },
-        }
-    }
-
-    /// The vector of each word between two of zeros: the sum of its rows, which end at `ends`, by the root of their number.
-    ///
-    /// Panics for a row beyond the table, and for a word with more than `MAX_PIECES`.
-    pub(super) fn embed(
-        self,
-        table: &[[i8; DIMENSIONS]],
-        rows: &[u32],
-        ends: &[usize],
-        roots: &[i32; MAX_PIECES + 1],
-        vectors: &mut Vec<[i16; DIMENSIONS]>,
-    ) {
-        vectors.clear();
-        vectors.resize(ends.len() + 2, [0; DIMENSIONS]);
-        let vectors = &mut vectors[1..];
-        match self {
-            Self::Plain => plain::embed(table, rows, ends, roots, vectors),
-            #[cfg(target_arch = "x86_64")]
-            // SAFETY: `best` saw the instructions.
-            Self::Avx2 => unsafe { avx2::embed(table, rows, ends, roots, vectors) },
-            #[cfg(target_arch = "aarch64")]
-            // SAFETY: `best` saw the instructions.
-            Self::Neon => unsafe { neon::embed(table, rows, ends, roots, vectors) },
+            _ => plain::add_rows(table, indices, sums),
         }
     }
 
@@ -167,8 +151,12 @@ impl Affine {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{
+        super::features::{EMBEDDING_ROWS, Finish, LINEAR_ROWS, MAX_PIECES},
+        *,
+    };
     use proptest::prelude::*;
+    use std::sync::LazyLock;
 
     /// As the definition says it.
     fn product(weights: &[i16], bias: &[i32], input: &[i16]) -> Vec<i32> {
@@ -176,41 +164,48 @@ mod tests {
         weights.chunks_exact(input.len()).zip(bias).map(|(row, bias)| bias + dot(row)).collect()
     }
 
+    type Tables = (Vec<[i8; DIMENSIONS]>, Vec<[i8; COLUMNS]>);
+
+    /// Of noise, and of the least value.
+    static TABLES: LazyLock<[Tables; 2]> = LazyLock::new(|| {
+        [false, true].map(|extreme| {
+            let mut state = 1_u32;
+            let mut cell = || {
+                state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                if extreme { i8::MIN } else { (state >> 24) as i8 }
+            };
+            let wide = (0..EMBEDDING_ROWS).map(|_| std::array::from_fn(|_| cell())).collect();
+            (wide, (0..LINEAR_ROWS).map(|_| std::array::from_fn(|_| cell())).collect())
+        })
+    });
+
     proptest! {
         #[test]
         fn rows_are_summed_alike(
-            cells in prop::collection::vec(any::<i8>(), 64..128), extreme in any::<bool>(),
-            counts in prop::collection::vec(1_usize..=MAX_PIECES, 0..12), pick in any::<u32>(),
+            extreme in any::<bool>(),
+            hashes in prop::collection::vec(any::<u32>(), 0..=MAX_PIECES), words in prop::collection::vec(any::<[i16; COLUMNS]>(), 0..300),
         ) {
-            let cell = |at: usize| if extreme { i8::MIN } else { cells[at * 31 % cells.len()] };
-            let wide: Vec<[i8; DIMENSIONS]> =
-                (0..40).map(|row| std::array::from_fn(|column| cell(row * DIMENSIONS + column))).collect();
-            let narrow: Vec<[i8; COLUMNS]> =
-                (0..40).map(|row| std::array::from_fn(|column| cell(row * COLUMNS + column))).collect();
-            let ends: Vec<usize> = counts.iter().scan(0, |end, count| { *end += count; Some(*end) }).collect();
-            let rows: Vec<u32> = (0..counts.iter().sum::<usize>() as u32).map(|at| (at.wrapping_mul(pick) >> 7) % 40).collect();
-            let roots = std::array::from_fn(|n| if n == 0 { 0 } else { super::super::root(n as u64) as i32 });
-            let total: [i32; COLUMNS] = std::array::from_fn(|column| {
-                7 + rows.iter().map(|&row| i32::from(narrow[row as usize][column])).sum::<i32>()
-            });
-            let starts = [0].into_iter().chain(ends.iter().copied());
-            let vectors: Vec<[i16; DIMENSIONS]> = starts.zip(&ends).map(|(start, &end)| std::array::from_fn(|column| {
-                let sum: i32 = rows[start..end].iter().map(|&row| i32::from(wide[row as usize][column])).sum();
-                super::super::rounded(i64::from(sum) * i64::from(roots[end - start]), 12) as i16
-            })).collect();
+            let (wide, narrow) = &TABLES[usize::from(extreme)];
+            let rows = |finish: Finish| hashes.iter().map(move |&hash| finish.row(hash)).collect::<Vec<_>>();
+            let (first, second) = (rows(Finish::EMBEDDING), rows(Finish::LINEAR));
+            let in_wide = |column: usize| first.iter().map(|&row| i16::from(wide[row as usize][column])).sum::<i16>();
+            let in_narrow = |column: usize| second.iter().map(|&row| i16::from(narrow[row as usize][column])).sum::<i16>();
             for kernel in [Kernel::Plain, Kernel::best()] {
-                let (mut sums, mut found) = ([7; COLUMNS], vec![[1; DIMENSIONS]]);
-                kernel.add_rows(&narrow, &rows, &mut sums);
-                prop_assert_eq!(sums, total);
-                kernel.embed(&wide, &rows, &ends, &roots, &mut found);
-                prop_assert_eq!(&found[1..=ends.len()], &vectors[..]);
-                prop_assert_eq!((found[0], found[ends.len() + 1], found.len()), ([0; DIMENSIONS], [0; DIMENSIONS], ends.len() + 2));
+                let (vector, own) = kernel.gather(wide, narrow, &hashes);
+                prop_assert_eq!(vector, std::array::from_fn(in_wide));
+                prop_assert_eq!(own, std::array::from_fn(in_narrow));
+                let mut sums = [7; COLUMNS];
+                kernel.add_rows(narrow, &second, &mut sums);
+                prop_assert_eq!(sums, own.map(|sum| 7 + i32::from(sum)));
+                kernel.add_words(&words, &mut sums);
+                let column = |at: usize| words.iter().map(move |word| i32::from(word[at])).sum::<i32>();
+                prop_assert_eq!(sums, std::array::from_fn(|at| 7 + i32::from(own[at]) + column(at)));
             }
         }
 
         #[test]
         fn values_are_changed_and_gathered_alike(
-            states in prop::collection::vec(any::<u32>(), 0..40), shift in 0_u32..=24,
+            shift in 0_u32..=24,
             rows in prop::collection::vec(prop::array::uniform32(-2_000_000_000..2_000_000_000), 0..8),
         ) {
             let rectified: Vec<[i32; CHANNELS]> = rows.iter().map(|row| row.map(|value: i32| {
@@ -218,9 +213,6 @@ mod tests {
             })).collect();
             let column = |at: usize| rectified.iter().map(move |row| row[at]);
             for kernel in [Kernel::Plain, Kernel::best()] {
-                let mut found = vec![9; 3];
-                kernel.finish(Finish::LINEAR, &states, &mut found);
-                prop_assert!(found.iter().zip(&states).all(|(&row, &state)| row == Finish::LINEAR.row(state)));
                 let mut values = rows.clone();
                 kernel.rectify(values.as_flattened_mut(), shift);
                 prop_assert_eq!(&values, &rectified);

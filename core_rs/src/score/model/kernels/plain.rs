@@ -6,38 +6,46 @@ use crate::score::model::{
 };
 
 #[inline(always)]
-pub(super) fn finish(finish: Finish, states: &[u32], rows: &mut [u32]) {
-    for (row, &state) in rows.iter_mut().zip(states) {
-        *row = finish.row(state);
+pub(super) fn gather(
+    embedding: &[[i8; DIMENSIONS]],
+    linear: &[[i8; COLUMNS]],
+    hashes: &[u32],
+) -> ([i16; DIMENSIONS], [i16; COLUMNS]) {
+    let rows = |finish: Finish| {
+        let mut rows = [0; MAX_PIECES];
+        for (row, &hash) in rows.iter_mut().zip(hashes) {
+            *row = finish.row(hash);
+        }
+        rows
+    };
+    let (first, second) = (rows(Finish::EMBEDDING), rows(Finish::LINEAR));
+    let (mut wide, mut narrow) = ([0; DIMENSIONS], [0; COLUMNS]);
+    for (&first, &second) in first[..hashes.len()].iter().zip(&second) {
+        for (sum, &cell) in wide.iter_mut().zip(&embedding[first as usize]) {
+            *sum += i16::from(cell);
+        }
+        for (sum, &cell) in narrow.iter_mut().zip(&linear[second as usize]) {
+            *sum += i16::from(cell);
+        }
     }
+    (wide, narrow)
 }
 
-pub(super) fn add_rows(table: &[[i8; COLUMNS]], indices: &[u32], sums: &mut [i32; COLUMNS]) {
-    for &index in indices {
-        for (sum, &cell) in sums.iter_mut().zip(&table[index as usize]) {
+#[inline(always)]
+pub(super) fn add_words(words: &[[i16; COLUMNS]], sums: &mut [i32; COLUMNS]) {
+    for word in words {
+        for (sum, &cell) in sums.iter_mut().zip(word) {
             *sum += i32::from(cell);
         }
     }
 }
 
-pub(super) fn embed(
-    table: &[[i8; DIMENSIONS]],
-    rows: &[u32],
-    ends: &[usize],
-    roots: &[i32; MAX_PIECES + 1],
-    vectors: &mut [[i16; DIMENSIONS]],
-) {
-    let mut start = 0;
-    for (vector, &end) in vectors.iter_mut().zip(ends) {
-        let mut sums = [0_i32; DIMENSIONS];
-        for &row in &rows[start..end] {
-            for (sum, &cell) in sums.iter_mut().zip(&table[row as usize]) {
-                *sum += i32::from(cell);
-            }
+#[inline(always)]
+pub(super) fn add_rows(table: &[[i8; COLUMNS]], indices: &[u32], sums: &mut [i32; COLUMNS]) {
+    for &index in indices {
+        for (sum, &cell) in sums.iter_mut().zip(&table[index as usize]) {
+            *sum += i32::from(cell);
         }
-        let scale = roots[end - start];
-        *vector = sums.map(|sum| ((sum * scale + (1 << 11)) >> 12) as i16);
-        start = end;
     }
 }
 
