@@ -15,7 +15,7 @@ MAY = {
         *{"Attach", "Command", "Connect", "Detach", "Frame", "Hub", "Malformed", "Pong", "Publish", "Refresh"},
         *{"Sync", "Watermark"},
     },
-    "protocols/http3/heads.py": {"RequestHeads"},
+    "protocols/http3/heads.py": {"RequestHeads", "ResponseHeads"},
     "server/moderation": {"Explanation", "Score", "Scorer"},
 }
 """The edge uses TLS, QUIC and WebSocket, realtime the hub and the wire, the gateway tokens (as the command that

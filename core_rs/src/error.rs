@@ -1,5 +1,5 @@
 //! Every failure that crosses into Python, and the one place where it becomes an exception.
-use crate::{jwt::TokenError, score::ScorerError, tls::TlsError, wire::FrameError};
+use crate::{http3::HeadError, jwt::TokenError, score::ScorerError, tls::TlsError, wire::FrameError};
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -9,6 +9,8 @@ pub enum Error {
     Token(#[from] TokenError),
     #[error(transparent)]
     Frame(#[from] FrameError),
+    #[error(transparent)]
+    Head(#[from] HeadError),
     #[error(transparent)]
     Scorer(#[from] ScorerError),
     /// The caller gave a number that has no meaning here.
@@ -26,9 +28,12 @@ impl From<Error> for pyo3::PyErr {
         use pyo3::exceptions::{PyRuntimeError, PyValueError};
         match error {
             Error::NoIds | Error::Poisoned => PyRuntimeError::new_err(error.to_string()),
-            Error::Token(_) | Error::Frame(_) | Error::Scorer(_) | Error::Tls(_) | Error::Argument(_) => {
-                PyValueError::new_err(error.to_string())
-            }
+            Error::Token(_)
+            | Error::Frame(_)
+            | Error::Head(_)
+            | Error::Scorer(_)
+            | Error::Tls(_)
+            | Error::Argument(_) => PyValueError::new_err(error.to_string()),
         }
     }
 }

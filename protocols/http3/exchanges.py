@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from chiron.protocols.http3 import events, framing, heads, qpack
+from chiron.protocols.http3 import events, framing, heads
 from chiron.protocols.http3.errors import ConnectionFailed, ErrorCode
 from chiron.protocols.http3.limits import Limits
 from chiron.protocols.http3.records import Allowance, Exchange, Seen
 from chiron.protocols.quic import endpoint as quic
-from chiron.protocols.quic import varint
 from chiron.protocols.webtransport import Sessions, draft02
 from chiron.protocols.webtransport.events import SessionClosed
 
@@ -95,11 +94,9 @@ class Exchanges:
         self, exchange: Exchange, status: int, headers: Iterable[tuple[str, str]], body: bytes, end: bool
     ) -> bool:
         bodyless = status in BODYLESS
-        head = qpack.head(status, headers, len(body) if end and not bodyless else None)
-        if body and not bodyless and exchange.method != "HEAD":
-            data = b"".join((b"\1", varint.encode(len(head)), head, b"\0", varint.encode(len(body)), body))
-        else:
-            data = framing.headers_frame(head)
+        length = len(body) if end and not bodyless else None
+        content = b"" if bodyless or exchange.method == "HEAD" else body
+        data = heads.answer(status, headers, length, content)
         exchange.responded = status >= 200
         return self._send(exchange, data, end)
 

@@ -182,24 +182,12 @@ def encoded(headers: Iterable[Field]) -> list[tuple[bytes, bytes]]:
     """Fields for the wire; those that belong to a connection of HTTP/1 are left out. Raises LocalProtocolError."""
     wire = []
     for name, value in headers:
-        key = encoded_name(name)
+        key = _WIRE.get(name)
+        if key is None:
+            key = _wire(name)
         if key:
-            wire.append((key, encoded_value(name, value)))
+            wire.append((key, _wire_value(name, value)))
     return wire
-
-
-def encoded_name(name: str) -> bytes:
-    """A name for the wire; empty for one that belongs to a connection of HTTP/1. Raises LocalProtocolError."""
-    key = _WIRE.get(name)
-    return _wire(name) if key is None else key
-
-
-def encoded_value(name: str, value: str) -> bytes:
-    """A value for the wire. Raises LocalProtocolError."""
-    raw = value.encode("latin-1")
-    if not value.isprintable() and not _VALUE.fullmatch(raw):
-        raise LocalProtocolError(f"a value of {name} has characters that it must not have")
-    return raw
 
 
 def _split(
@@ -269,6 +257,13 @@ def _wire(name: str) -> bytes:
     if len(_WIRE) < _NAMES_KEPT:
         _WIRE[name] = key
     return key
+
+
+def _wire_value(name: str, value: str) -> bytes:
+    raw = value.encode("latin-1")
+    if not value.isprintable() and not _VALUE.fullmatch(raw):
+        raise LocalProtocolError(f"a value of {name} has characters that it must not have")
+    return raw
 
 
 def _length(value: str, known: int | None) -> int:

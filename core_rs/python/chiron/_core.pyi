@@ -2,7 +2,7 @@
 
 Nothing here reads a clock: `now` is an argument, in seconds of the loop's monotonic clock (for tokens: seconds since
 the Unix epoch). Nothing here makes system calls but `Quic.receive` and `Quic.flush`. All objects belong to the thread
-that made them, but `Scorer` and `RequestHeads`, which any thread may use.
+that made them, but `Scorer`, `RequestHeads` and `ResponseHeads`, which any thread may use.
 
 Ids of connections and links are 64-bit, of one number space, and never used twice. A call with an id that is gone does
 nothing and says so with `False`, `None` or an empty list.
@@ -34,6 +34,7 @@ __all__ = [
     "Quic",
     "Refresh",
     "RequestHeads",
+    "ResponseHeads",
     "Score",
     "Scorer",
     "Secured",
@@ -615,6 +616,18 @@ class RequestHeads:
         Fields as `chiron.protocols.http3.RequestReceived` has them. None unless the bytes are one HEADERS frame that
         refers to no dynamic table, and the request is well-formed, within the limits, complete without a body, and
         asks for nothing besides its answer; nothing has happened then. Raises RuntimeError if an earlier call panicked.
+        """
+
+@final
+class ResponseHeads:
+    """Writes responses (RFC 9114 §4.3.2) without a dynamic table; made once for all connections."""
+
+    def __new__(cls) -> ResponseHeads: ...
+    def write(self, status: int, fields: Sequence[tuple[str, str]], length: int | None, content: bytes) -> bytes:
+        """Frames: the head, with Content-Length of `length` unless `fields` have one, and `content`, if there is any.
+
+        Fields that belong to a connection of HTTP/1 are left out. Raises ValueError for what may not be sent,
+        RuntimeError if an earlier call panicked.
         """
 
 # --------------------------------------------------------------------------------------------------------------- tools

@@ -41,8 +41,13 @@ impl Kind {
 }
 
 /// RFC 9110 §5.1, in lower case: RFC 9114 §4.2.
-fn is_name(name: &[u8]) -> bool {
+pub(super) fn is_name(name: &[u8]) -> bool {
     is_token(name) && !name.iter().any(u8::is_ascii_uppercase)
+}
+
+/// Of a connection of HTTP/1 alone (RFC 9110 §7.6.1, RFC 9114 §4.2).
+pub(super) fn is_connection_specific(name: &[u8]) -> bool {
+    matches!(name, b"connection" | b"keep-alive" | b"proxy-connection" | b"te" | b"transfer-encoding" | b"upgrade")
 }
 
 /// RFC 9110 §5.6.2.

@@ -37,6 +37,8 @@ struct Code {
     /// Of each length: its first code, how many there are, and where their symbols are in `symbols`.
     lengths: [(u32, u32, usize); LONGEST + 1],
     symbols: [u16; 257],
+    /// Of each octet, and of EOS.
+    codes: [u32; 257],
 }
 
 static CODE: Code = code();
@@ -45,6 +47,7 @@ const fn code() -> Code {
     let mut short = [(0, 0); 256];
     let mut lengths = [(0, 0, 0); LONGEST + 1];
     let mut symbols = [0; 257];
+    let mut codes = [0; 257];
     let (mut next, mut known, mut length) = (0u32, 0, 1);
     while length <= LONGEST {
         lengths[length] = (next, 0, known);
@@ -60,6 +63,7 @@ const fn code() -> Code {
                     }
                 }
                 symbols[known] = symbol as u16;
+                codes[symbol] = next;
                 lengths[length].1 += 1;
                 known += 1;
                 next += 1;
@@ -69,7 +73,7 @@ const fn code() -> Code {
         next <<= 1;
         length += 1;
     }
-    Code { short, lengths, symbols }
+    Code { short, lengths, symbols, codes }
 }
 
 /// Writes what is encoded. False, with something of it written, when that is nothing: it holds EOS, or ends in anything
@@ -146,6 +150,29 @@ fn long(window: u64) -> Option<(u8, u32)> {
     (symbol != EOS).then_some((symbol as u8, length))
 }
 
+/// Bytes of `text` when it is encoded.
+pub(super) fn encoded_size(text: &[u8]) -> usize {
+    text.iter().map(|octet| usize::from(LENGTHS[usize::from(*octet)])).sum::<usize>().div_ceil(8)
+}
+
+/// Appends `text`, encoded.
+pub(super) fn encode(text: &[u8], into: &mut Vec<u8>) {
+    let (mut window, mut bits) = (0_u64, 0);
+    for octet in text {
+        let octet = usize::from(*octet);
+        window = window << LENGTHS[octet] | u64::from(CODE.codes[octet]);
+        bits += u32::from(LENGTHS[octet]);
+        while bits >= 8 {
+            bits -= 8;
+            into.push((window >> bits) as u8);
+        }
+    }
+    if bits > 0 {
+        let spare = 8 - bits;
+        into.push((window << spare) as u8 | ((1_u32 << spare) - 1) as u8);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -156,19 +183,11 @@ mod tests {
         decode(encoded, &mut into).then_some(into)
     }
 
-    /// Code by code, one bit at a time.
     fn encode(text: &[u8]) -> Vec<u8> {
-        let mut bits = Vec::new();
-        for octet in text {
-            let length = usize::from(LENGTHS[usize::from(*octet)]);
-            let (first, _, at) = CODE.lengths[length];
-            let index =
-                CODE.symbols[at..].iter().position(|symbol| *symbol == u16::from(*octet)).expect("each has one");
-            let code = first + index as u32;
-            bits.extend((0..length).rev().map(|bit| code >> bit & 1 == 1));
-        }
-        bits.resize(bits.len().next_multiple_of(8), true);
-        bits.chunks(8).map(|byte| byte.iter().fold(0, |sum, bit| sum << 1 | u8::from(*bit))).collect()
+        let mut encoded = Vec::new();
+        super::encode(text, &mut encoded);
+        assert_eq!(encoded.len(), encoded_size(text));
+        encoded
     }
 
     #[test]

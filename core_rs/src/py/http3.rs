@@ -1,13 +1,14 @@
-//! `RequestHeads`: what a head is read to, in objects of Python.
+//! `RequestHeads`: what a head is read to, in objects of Python. `ResponseHeads`: frames.
 use crate::{
     error::Error,
-    http3::{Limits, Make, Reader},
+    http3::{Limits, Make, Reader, Writer},
 };
 use pyo3::{
     prelude::*,
-    types::{PyList, PyString, PyTuple},
+    pybacked::PyBackedStr,
+    types::{PyBytes, PyList, PyString, PyTuple},
 };
-use std::sync::{Mutex, TryLockError};
+use std::sync::{Mutex, PoisonError, TryLockError};
 
 type Head<'py> = (Py<PyString>, Py<PyString>, Py<PyString>, Py<PyString>, Bound<'py, PyList>, Option<Py<PyString>>);
 
@@ -35,6 +36,32 @@ impl PyRequestHeads {
         let Some(head) = head else { return Ok(None) };
         let fields = PyList::new(py, head.fields)?;
         Ok(Some((head.method, head.scheme, head.authority, head.path, fields, head.priority)))
+    }
+}
+
+#[pyclass(module = "chiron._core", frozen, name = "ResponseHeads")]
+pub(crate) struct PyResponseHeads {
+    writer: Mutex<Writer>,
+}
+
+#[pymethods]
+impl PyResponseHeads {
+    #[new]
+    fn new() -> Self {
+        Self { writer: Mutex::new(Writer::default()) }
+    }
+
+    #[pyo3(signature = (status, fields, length, content))]
+    fn write<'py>(
+        &self,
+        py: Python<'py>,
+        status: u16,
+        fields: Vec<(PyBackedStr, PyBackedStr)>,
+        length: Option<usize>,
+        content: &[u8],
+    ) -> Result<Bound<'py, PyBytes>, Error> {
+        let mut writer = self.writer.lock().map_err(|_: PoisonError<_>| Error::Poisoned)?;
+        Ok(PyBytes::new(py, &writer.write(status, &fields, length, content)?))
     }
 }
 

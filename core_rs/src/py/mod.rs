@@ -19,7 +19,7 @@ mod _core {
     #[pymodule_export]
     use super::admission::PyAdmission;
     #[pymodule_export]
-    use super::http3::PyRequestHeads;
+    use super::http3::{PyRequestHeads, PyResponseHeads};
     #[pymodule_export]
     use super::hub::{Broken, Data, Ended, Message, PeerClosed, PyHub, Secured};
     #[pymodule_export]
