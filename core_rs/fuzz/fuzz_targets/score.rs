@@ -1,4 +1,5 @@
-//! No text makes the scorer panic; every span and origin lies in the text; and a verdict with its reasons is the verdict.
+//! No text makes the scorer panic; every span and origin lies in the text; what is read for the score alone is the same;
+//! and a verdict with its reasons, or with what was remembered, is the verdict.
 #![no_main]
 use chiron_core::score::{
     Scorer,
@@ -20,8 +21,12 @@ static SCORER: LazyLock<Scorer> = LazyLock::new(|| {
 fuzz_target!(|bytes: &[u8]| {
     let text = String::from_utf8_lossy(bytes);
     let length = text.chars().count();
-    let mut normaliser = Normaliser::default();
+    let (mut normaliser, mut reader) = (Normaliser::default(), Normaliser::default());
     let normalised = normaliser.run(&text);
+    let read = reader.read(&text);
+    assert_eq!(read.plain, normalised.plain);
+    assert_eq!((&read.words, &read.suspects), (&normalised.words, &normalised.suspects));
+    assert_eq!((read.suspicious, read.cut), (normalised.suspicious, normalised.cut));
     let in_order = |mapped: &Mapped| {
         assert_eq!(mapped.origins().len(), mapped.as_str().chars().count());
         let mut before = (0, 0);
@@ -39,6 +44,7 @@ fuzz_target!(|bytes: &[u8]| {
     let score = SCORER.score(&text);
     let explanation = SCORER.explain(&text);
     assert_eq!(score, explanation.score);
+    assert_eq!(score, SCORER.score(&text));
     let mut start = 0;
     for span in &explanation.spans {
         assert!(start <= span.start && span.start < span.end && span.end <= length, "{span:?}");

@@ -250,6 +250,21 @@ impl Line {
         first.plain + (place.start - first.start)..last.plain + (place.end - last.start)
     }
 
+    /// Whether a run of letters that look the same was cut in a token; `stretched` as for [`LookAlike::read`].
+    fn is_stretched(&self, token: &Token, stretched: impl Fn(&Token, Range<usize>) -> bool) -> bool {
+        let mut run: Option<(char, usize)> = None;
+        self.text[token.start..token.end].char_indices().any(|(at, letter)| {
+            let look = if letter.is_ascii() { letter } else { look_alike(letter) };
+            match run {
+                Some((last, begun)) if last == look => stretched(token, begun..at + letter.len_utf8()),
+                _ => {
+                    run = Some((look, at));
+                    false
+                }
+            }
+        })
+    }
+
     /// The token of a word that is one.
     fn of_word(&self, word: usize) -> &Token {
         &self.tokens[self.tokens.partition_point(|token| token.word < word)]
@@ -386,6 +401,9 @@ impl Search {
         let Self { line, look, parts, found, .. } = self;
         found.clear();
         let all = marks.iter().fold(Marks::NONE, |all, marks| Marks(all.0 | marks.0));
+        let stretched = |token: &Token, run: Range<usize>| {
+            text.plain.written(token.plain + run.start..token.plain + run.end).len() > 2
+        };
         // A run that was cut is still two letters.
         let disguised = all.has(Marks::DISGUISED) || (all.has(Marks::DOUBLED) && has_stretches(text));
         if !disguised && !may_have_terms(text, marks) {
@@ -414,11 +432,12 @@ impl Search {
                 });
             }
         }
-        if disguised {
-            look.read(line, |token, run| {
-                let written = text.plain.written(token.plain + run.start..token.plain + run.end);
-                written.len() > 2
-            });
+        let of_token = |token: &Token| {
+            let marks = marks[token.word];
+            marks.has(Marks::DISGUISED) || (marks.has(Marks::DOUBLED) && line.is_stretched(token, stretched))
+        };
+        if disguised && line.tokens.iter().any(of_token) {
+            look.read(line, stretched);
             // Only with a disguised word.
             parts.clear();
             let reach = terms.look_alikes.longest;

@@ -20,11 +20,12 @@ fn other(letter: char) -> bool {
     }
 }
 
-/// Finds words with two or more dropped characters inside that they have no use for.
+/// Copies what is not dropped, and finds words with two or more dropped characters inside that they have no use for.
 ///
 /// A soft hyphen never counts; joiners, spaces without width, marks of direction and variation selectors do not beside a
 /// letter or mark of another script than Latin, Greek and Cyrillic, nor a selector before the keycap (U+20E3).
-pub(super) fn invisible(cells: &[Cell], suspects: &mut Vec<Suspect>) {
+pub(super) fn invisible(cells: &[Cell], into: &mut Vec<Cell>, suspects: &mut Vec<Suspect>) {
+    into.clear();
     let mut before: Option<char> = None;
     let mut waiting = 0..0;
     let (mut start, mut end, mut count) = (0, 0, 0);
@@ -34,6 +35,9 @@ pub(super) fn invisible(cells: &[Cell], suspects: &mut Vec<Suspect>) {
         if kind == class::IGNORED {
             waiting.end = at + 1;
             continue;
+        }
+        if at < cells.len() {
+            into.push(*cell);
         }
         if !is_word(kind) {
             if count >= 2 {

@@ -7,6 +7,11 @@ pub(super) fn decode(cells: &[Cell], into: &mut Vec<Cell>) {
     let mut bytes = Vec::new();
     let mut at = 0;
     while at < cells.len() {
+        if cells[at].letter != '%' {
+            into.push(cells[at]);
+            at += 1;
+            continue;
+        }
         bytes.clear();
         let mut end = at;
         while let Some(byte) = octet(&cells[end..]) {

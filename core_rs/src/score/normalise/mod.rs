@@ -56,7 +56,10 @@ impl Mapped {
         if bytes.start >= bytes.end || bytes.start >= self.text.len() {
             return 0..0;
         }
-        let at = |byte: usize| self.origins.partition_point(|origin| origin.byte as usize <= byte) - 1;
+        let at = |byte: usize| match self.origins.len() == self.text.len() {
+            true => byte,
+            false => self.origins.partition_point(|origin| origin.byte as usize <= byte) - 1,
+        };
         let (first, last) = (self.origins[at(bytes.start)], self.origins[at(bytes.end - 1)]);
         first.start as usize..last.end as usize
     }
@@ -234,7 +237,10 @@ impl Normaliser {
     fn steps(&mut self, read: &str) {
         let Self { result, cells, spare, segment, .. } = self;
         cells.clear();
-        cells.extend(read.chars().zip(0..).map(|(letter, at)| Cell { letter, start: at, end: at + 1 }));
+        cells.reserve(read.len());
+        for (letter, at) in read.chars().zip(0..) {
+            cells.push(Cell { letter, start: at, end: at + 1 });
+        }
         if read.contains('%') {
             escapes::decode(cells, spare);
             std::mem::swap(cells, spare);
@@ -250,8 +256,8 @@ impl Normaliser {
             ignored |= class_of(cell.letter) == class::IGNORED;
         }
         if ignored {
-            compatible::invisible(cells, &mut result.suspects);
-            cells.retain(|cell| class_of(cell.letter) != class::IGNORED);
+            compatible::invisible(cells, spare, &mut result.suspects);
+            std::mem::swap(cells, spare);
         } else if ascii {
             cells.iter_mut().for_each(|cell| cell.letter = alike::ascii(cell.letter));
             return;

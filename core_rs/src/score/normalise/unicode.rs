@@ -28,7 +28,8 @@ const WHOLE: u8 = 0x80;
 /// decomposition), equal pages stored once.
 struct Pages {
     index: [u8; 0x1100],
-    pages: Vec<[u8; 256]>,
+    /// Fewer are used.
+    pages: Box<[[u8; 256]; 256]>,
 }
 
 static PAGES: LazyLock<Pages> = LazyLock::new(|| {
@@ -52,16 +53,14 @@ static PAGES: LazyLock<Pages> = LazyLock::new(|| {
     for &(code, _) in &CASES {
         bytes[code as usize] |= CASED;
     }
-    let mut result = Pages { index: [0; 0x1100], pages: Vec::new() };
+    let mut result = Pages { index: [0; 0x1100], pages: Box::new([[0; 256]; 256]) };
     let mut seen = std::collections::HashMap::new();
     for (number, page) in bytes.chunks_exact(256).enumerate() {
         let page: [u8; 256] = page.try_into().expect("chunks are exact");
-        let next = result.pages.len();
+        let next = seen.len();
         let at = *seen.entry(page).or_insert(next);
-        if at == next {
-            result.pages.push(page);
-        }
         result.index[number] = u8::try_from(at).expect("Unicode 14 has fewer than 256 different pages");
+        result.pages[at] = page;
     }
     result
 });
