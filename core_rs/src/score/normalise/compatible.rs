@@ -6,7 +6,7 @@ use super::{
 use unicode_normalization::char::{canonical_combining_class, compose, decompose_compatible};
 
 /// Joiners, spaces without width, marks of direction and variation selectors: other scripts need them.
-fn scripted(letter: char) -> bool {
+pub(super) fn is_scripted(letter: char) -> bool {
     matches!(letter, '\u{200b}'..='\u{200f}' | '\u{61c}' | '\u{2060}' | '\u{feff}' | '\u{180b}'..='\u{180f}'
         | '\u{fe00}'..='\u{fe0f}')
 }
@@ -47,7 +47,7 @@ pub(super) fn invisible(cells: &[Cell], into: &mut Vec<Cell>, suspects: &mut Vec
         } else if let (Some(before), false) = (before, waiting.is_empty()) {
             let lawful = other(before) || other(cell.letter) || cell.letter == '\u{20e3}';
             for dropped in &cells[waiting.clone()] {
-                if dropped.letter != '\u{ad}' && !(lawful && scripted(dropped.letter)) {
+                if dropped.letter != '\u{ad}' && !(lawful && is_scripted(dropped.letter)) {
                     start = if count == 0 { dropped.start } else { start };
                     end = dropped.end;
                     count += 1;

@@ -1,46 +1,124 @@
-//! The plain text of plain ASCII, straight from its bytes: most texts. Where a chunk (what is between white space) asks
-//! for more than the eye sees, it is read by `words`; where letters may stand apart or an escape may be, the whole text
-//! takes the steps.
-use super::words::Atom;
-use super::{Cell, Kind, Normalised, Origin, Word, alike, apart, words};
+//! The plain text of what shows its words by itself, straight from its bytes: most texts. That is ASCII, other symbols,
+//! and words of scripts without case that no letter of another script is among. Where a chunk (what is between white
+//! space) asks for more than the eye sees, it is read by `words`; where letters may stand apart, an escape may be or a
+//! letter may change, the whole text takes the steps.
+use super::{
+    Cell, Kind, Normalised, Origin, Word, alike, apart,
+    compatible::is_scripted,
+    unicode::{class, digit, properties_of},
+    words::{self, Atom},
+};
+use unicode_normalization::char::compose;
 
-/// What a byte is in a chunk that shows its words and symbols by itself.
-mod role {
-    /// Unknown to this file.
-    pub(super) const OTHER: u8 = 0;
-    pub(super) const LETTER: u8 = 1;
-    pub(super) const DIGIT: u8 = 2;
-    pub(super) const SPACE: u8 = 3;
+/// What a character is in a chunk that shows its words and symbols by itself.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Role {
+    /// Only the steps know.
+    Other,
+    /// Of ASCII, as digits are.
+    Letter,
+    Digit,
+    /// A letter or vowel sign of a script without case.
+    Foreign,
+    Space,
     /// A word of its own wherever it stands.
-    pub(super) const SYMBOL: u8 = 4;
+    Symbol,
     /// The same before no letter or digit of its chunk.
-    pub(super) const CLOSING: u8 = 5;
-    pub(super) const APOSTROPHE: u8 = 6;
-    /// Belongs to the chunk's rules for links, mentions and leetspeak.
-    pub(super) const SPECIAL: u8 = 7;
+    Closing,
+    Apostrophe,
+    /// Belongs to the rules of `words`.
+    Special,
+    /// Dropped, at least behind a symbol.
+    Ignored,
 }
 
-static ROLES: [u8; 256] = {
-    let mut table = [role::OTHER; 256];
+static ASCII: [Role; 128] = {
+    let mut table = [Role::Symbol; 128];
     let mut byte = 0;
     while byte < 128 {
         table[byte] = match byte as u8 {
-            b'a'..=b'z' | b'A'..=b'Z' => role::LETTER,
-            b'0'..=b'9' => role::DIGIT,
-            9..=13 | 28..=31 | b' ' => role::SPACE,
-            0..=31 | 127 => role::OTHER,
-            b'.' | b'!' => role::CLOSING,
-            b'\'' => role::APOSTROPHE,
-            b'@' | b'$' | b'*' | b'/' => role::SPECIAL,
-            _ => role::SYMBOL,
+            b'a'..=b'z' | b'A'..=b'Z' => Role::Letter,
+            b'0'..=b'9' => Role::Digit,
+            9..=13 | 28..=31 | b' ' => Role::Space,
+            0..=31 | 127 => Role::Other,
+            b'.' | b'!' => Role::Closing,
+            b'\'' => Role::Apostrophe,
+            b'@' | b'$' | b'*' | b'/' => Role::Special,
+            _ => Role::Symbol,
         };
         byte += 1;
     }
     table
 };
 
-fn role_of(byte: u8) -> u8 {
-    ROLES[byte as usize]
+fn role_of(letter: char) -> Role {
+    let properties = properties_of(letter);
+    if properties.joins() || properties.is_cased() || !properties.is_whole() {
+        return Role::Other;
+    }
+    match (letter, properties.class()) {
+        ('’', _) => Role::Apostrophe,
+        ('ʼ', _) | (_, class::DIGIT) => Role::Special,
+        (_, class::OTHER | class::SPACING) => Role::Foreign,
+        (_, class::SYMBOL) => Role::Symbol,
+        ('\u{80}'..='\u{9f}', _) => Role::Other,
+        (_, class::IGNORED) => Role::Ignored,
+        _ => Role::Other,
+    }
+}
+
+/// Where a text is read: the byte, and the code point that begins there.
+#[derive(Clone, Copy)]
+struct Place {
+    byte: usize,
+    point: u32,
+}
+
+/// A text from some place on.
+#[derive(Clone, Copy)]
+struct Reader<'a> {
+    text: &'a str,
+    at: Place,
+}
+
+impl Reader<'_> {
+    /// The byte ahead; a space at the end.
+    #[inline]
+    fn ahead(&self, bytes: usize) -> u8 {
+        self.text.as_bytes().get(self.at.byte + bytes).copied().unwrap_or(b' ')
+    }
+
+    /// The role of what is ahead; a space at the end.
+    #[inline]
+    fn role(&self, bytes: usize) -> Role {
+        match self.ahead(bytes) {
+            byte @ ..0x80 => ASCII[byte as usize],
+            _ => self.text[self.at.byte + bytes..].chars().next().map_or(Role::Space, role_of),
+        }
+    }
+
+    /// The character here; a space at the end.
+    #[inline]
+    fn letter(&self) -> char {
+        match self.ahead(0) {
+            byte @ ..0x80 => byte as char,
+            _ => self.text[self.at.byte..].chars().next().unwrap_or(' '),
+        }
+    }
+
+    #[inline]
+    fn skip(&mut self, letter: char) {
+        self.at = Place { byte: self.at.byte + letter.len_utf8(), point: self.at.point + 1 };
+    }
+
+    /// Whether an escape may begin here.
+    fn may_escape(&self) -> bool {
+        match self.ahead(0) {
+            b'%' => self.ahead(1).is_ascii_hexdigit() && self.ahead(2).is_ascii_hexdigit(),
+            b'&' => matches!(self.ahead(1), b'a' | b'l' | b'g' | b'q' | b'n' | b'#'),
+            _ => false,
+        }
+    }
 }
 
 /// Room that reading needs, kept from text to text.
@@ -48,9 +126,9 @@ fn role_of(byte: u8) -> u8 {
 pub(super) struct Direct {
     plain: Vec<u8>,
     origins: Vec<Origin>,
-    /// Of `plain`, in bytes; gaps in bytes of the text.
+    /// Of `origins`; gaps in code points of the text.
     atoms: Vec<Atom>,
-    /// Letters of their own.
+    /// Words of one letter.
     singles: usize,
     chunk: Vec<Cell>,
     made: Vec<Cell>,
@@ -60,54 +138,64 @@ pub(super) struct Direct {
 impl Direct {
     /// Writes plain text and words; false when the text asks for the steps.
     pub(super) fn read(&mut self, text: &str, result: &mut Normalised) -> bool {
-        let bytes = text.as_bytes();
         self.plain.clear();
         self.origins.clear();
-        self.plain.reserve(bytes.len());
-        self.origins.reserve(bytes.len());
+        self.plain.reserve(text.len());
+        self.origins.reserve(text.len());
         self.atoms.clear();
         self.singles = 0;
-        let mut at = 0;
+        let mut reader = Reader { text, at: Place { byte: 0, point: 0 } };
         loop {
-            let gap = at;
-            while bytes.get(at).is_some_and(|&byte| role_of(byte) == role::SPACE) {
-                at += 1;
+            let gap = reader.at.point;
+            while reader.role(0) == Role::Space && reader.at.byte < text.len() {
+                reader.skip(' ');
             }
-            if at == bytes.len() {
+            if reader.at.byte == text.len() {
                 break;
             }
-            let gap = (gap as u32, at as u32);
-            let (plain, atoms, singles) = (self.plain.len(), self.atoms.len(), self.singles);
-            at = match self.simple(bytes, at, gap) {
-                Chunk::Read(end) => end,
+            let gap = (gap, reader.at.point);
+            let before = (self.plain.len(), self.origins.len(), self.atoms.len(), self.singles);
+            reader = match self.simple(reader, gap) {
+                Chunk::Read(after) => after,
                 Chunk::Special => {
-                    self.plain.truncate(plain);
-                    self.origins.truncate(plain);
-                    self.atoms.truncate(atoms);
-                    self.singles = singles;
-                    match self.special(bytes, at, gap) {
-                        Some(end) => end,
+                    self.plain.truncate(before.0);
+                    self.origins.truncate(before.1);
+                    self.atoms.truncate(before.2);
+                    self.singles = before.3;
+                    match self.special(reader, gap) {
+                        Some(after) => after,
                         None => return false,
                     }
                 }
                 Chunk::Other => return false,
             };
         }
-        let letter = |at: u32| self.plain[at as usize] as char;
+        let Ok(plain) = std::str::from_utf8(&self.plain) else { return false };
+        let letter = |at: u32| plain[self.origins[at as usize].byte as usize..].chars().next().unwrap_or(' ');
         if self.singles > 2 && (0..self.atoms.len()).any(|at| apart::apart(&self.atoms, at, letter).is_some()) {
             return false;
         }
-        let Ok(plain) = std::str::from_utf8(&self.plain) else { return false };
+        let byte = |at: u32| self.origins.get(at as usize).map_or(plain.len() as u32, |origin| origin.byte);
+        let words = self.atoms.iter();
+        result.words.extend(words.map(|atom| Word { start: byte(atom.first), end: byte(atom.last), kind: atom.kind }));
         result.plain.text.push_str(plain);
         std::mem::swap(&mut result.plain.origins, &mut self.origins);
-        result.words.extend(self.atoms.iter().map(|atom| Word { start: atom.first, end: atom.last, kind: atom.kind }));
         true
     }
 
     #[inline]
-    fn push(&mut self, letter: u8, start: u32, end: u32) {
+    fn push_byte(&mut self, letter: u8, start: u32, end: u32) {
         self.origins.push(Origin { byte: self.plain.len() as u32, start, end });
         self.plain.push(letter);
+    }
+
+    #[inline]
+    fn push(&mut self, letter: char, start: u32, end: u32) {
+        if letter.is_ascii() {
+            return self.push_byte(letter as u8, start, end);
+        }
+        self.origins.push(Origin { byte: self.plain.len() as u32, start, end });
+        self.plain.extend_from_slice(letter.encode_utf8(&mut [0; 4]).as_bytes());
     }
 
     /// Opens an atom that is written from `start` on, with a space before it where one belongs.
@@ -115,18 +203,18 @@ impl Direct {
     fn open(&mut self, gap: (u32, u32), kind: Kind, start: u32) -> u32 {
         if let Some(before) = self.atoms.last() {
             if gap.0 < gap.1 {
-                self.push(b' ', gap.0, gap.1);
+                self.push_byte(b' ', gap.0, gap.1);
             } else if kind != Kind::Symbol && before.kind != Kind::Symbol {
                 // A link or mention grown to a word.
-                self.push(b' ', start, start);
+                self.push_byte(b' ', start, start);
             }
         }
-        self.plain.len() as u32
+        self.origins.len() as u32
     }
 
     #[inline]
     fn close(&mut self, first: u32, kind: Kind, gap: (u32, u32)) {
-        let last = self.plain.len() as u32;
+        let last = self.origins.len() as u32;
         self.singles += usize::from(kind == Kind::Word && last - first == 1);
         self.atoms.push(Atom { first, last, kind, gap });
     }
@@ -138,103 +226,182 @@ impl Direct {
         }
     }
 
-    /// Reads the chunk that begins at `start` when its words are letters or digits alone, with at most one apostrophe.
-    fn simple(&mut self, bytes: &[u8], start: usize, mut gap: (u32, u32)) -> Chunk {
-        let byte = |at: usize| bytes.get(at).copied().unwrap_or(b' ');
-        let mut at = start;
+    /// Reads a chunk whose words are letters or digits alone, with at most one apostrophe.
+    fn simple<'a>(&mut self, mut reader: Reader<'a>, mut gap: (u32, u32)) -> Chunk<'a> {
         let mut closed = false;
+        // The two symbols before, when nothing else was between.
+        let mut symbols = ['\0'; 2];
         loop {
-            match role_of(byte(at)) {
-                role::SPACE => return Chunk::Read(at),
-                role::LETTER if !closed => {
-                    let first = self.open(gap, Kind::Word, at as u32);
-                    let mut apostrophes = 0;
-                    let (mut before, mut last) = (0, 0);
-                    loop {
-                        let letter = match role_of(byte(at)) {
-                            role::LETTER => byte(at) | 0x20,
-                            role::APOSTROPHE if role_of(byte(at + 1)) == role::LETTER => {
-                                apostrophes += 1;
-                                b'\''
-                            }
-                            role::DIGIT => return Chunk::Special,
-                            role::APOSTROPHE if role_of(byte(at + 1)) == role::DIGIT => return Chunk::Special,
-                            _ => break,
-                        };
-                        let start = at as u32;
-                        at += 1;
-                        if letter == last && letter == before {
-                            self.stretch(start + 1);
-                            continue;
-                        }
-                        self.push(letter, start, start + 1);
-                        (before, last) = (last, letter);
-                    }
-                    if apostrophes > 1 {
-                        return Chunk::Special;
+            let start = reader.at.point;
+            match reader.role(0) {
+                Role::Space => return Chunk::Read(reader),
+                Role::Letter if !closed => {
+                    let first = self.open(gap, Kind::Word, start);
+                    if let Some(unread) = self.latin(&mut reader) {
+                        return unread;
                     }
                     self.close(first, Kind::Word, gap);
+                    symbols = ['\0'; 2];
                 }
-                role::DIGIT if !closed => {
-                    let first = self.open(gap, Kind::Word, at as u32);
-                    while role_of(byte(at)) == role::DIGIT {
-                        self.push(byte(at), at as u32, at as u32 + 1);
-                        at += 1;
-                    }
-                    let next = if byte(at) == b'\'' { byte(at + 1) } else { byte(at) };
-                    if matches!(role_of(next), role::LETTER | role::DIGIT) {
-                        return Chunk::Special;
+                Role::Foreign if !closed => {
+                    let first = self.open(gap, Kind::Word, start);
+                    if let Some(unread) = self.foreign(&mut reader) {
+                        return unread;
                     }
                     self.close(first, Kind::Word, gap);
+                    symbols = ['\0'; 2];
                 }
-                kind @ (role::SYMBOL | role::CLOSING | role::APOSTROPHE) => {
-                    closed |= kind == role::CLOSING;
-                    let symbol = byte(at);
-                    let may_escape = match symbol {
-                        b'%' => byte(at + 1).is_ascii_hexdigit() && byte(at + 2).is_ascii_hexdigit(),
-                        b'&' => matches!(byte(at + 1), b'a' | b'l' | b'g' | b'q' | b'n' | b'#'),
-                        _ => false,
-                    };
-                    if may_escape {
+                Role::Digit if !closed => {
+                    let first = self.open(gap, Kind::Word, start);
+                    while reader.role(0) == Role::Digit {
+                        self.push_byte(reader.ahead(0), reader.at.point, reader.at.point + 1);
+                        reader.skip('0');
+                    }
+                    match reader.role(0) {
+                        Role::Space | Role::Symbol | Role::Closing => {}
+                        Role::Apostrophe if reader.role(reader.letter().len_utf8()) == Role::Space => {}
+                        _ => return Chunk::Special,
+                    }
+                    self.close(first, Kind::Word, gap);
+                    symbols = ['\0'; 2];
+                }
+                role @ (Role::Symbol | Role::Closing | Role::Apostrophe) => {
+                    closed |= role == Role::Closing;
+                    if reader.may_escape() {
                         return Chunk::Other;
                     }
-                    let place = at as u32;
-                    at += 1;
+                    let symbol = reader.letter();
+                    reader.skip(symbol);
                     // Two stand for all that follow.
-                    if place as usize >= start + 2 && byte(at - 2) == symbol && byte(at - 3) == symbol {
-                        self.stretch(place + 1);
-                        continue;
+                    if symbols == [symbol; 2] {
+                        self.stretch(start + 1);
+                    } else {
+                        let first = self.open(gap, Kind::Symbol, start);
+                        self.push(symbol, start, start + 1);
+                        self.close(first, Kind::Symbol, gap);
+                        symbols = [symbols[1], symbol];
                     }
-                    let first = self.open(gap, Kind::Symbol, place);
-                    self.push(symbol, place, place + 1);
-                    self.close(first, Kind::Symbol, gap);
+                    while reader.role(0) == Role::Ignored {
+                        reader.skip(reader.letter());
+                    }
                 }
-                role::OTHER => return Chunk::Other,
+                Role::Other | Role::Ignored => return Chunk::Other,
                 _ => return Chunk::Special,
             }
             gap = (0, 0);
         }
     }
 
-    /// Reads the chunk that begins at `at` by all rules; its end, unless letters stand apart or an escape may be there.
-    fn special(&mut self, bytes: &[u8], at: usize, gap: (u32, u32)) -> Option<usize> {
+    /// A word of ASCII's letters; how the chunk was not read, where it is something else.
+    fn latin(&mut self, reader: &mut Reader) -> Option<Chunk<'static>> {
+        let mut apostrophes = 0;
+        let (mut before, mut last) = (0, 0);
+        loop {
+            let start = reader.at.point;
+            let letter = match reader.role(0) {
+                Role::Letter => {
+                    let letter = reader.ahead(0) | 0x20;
+                    reader.skip('a');
+                    letter
+                }
+                Role::Apostrophe => {
+                    let written = reader.letter();
+                    match reader.role(written.len_utf8()) {
+                        Role::Letter => apostrophes += 1,
+                        Role::Space | Role::Symbol | Role::Closing | Role::Apostrophe => break,
+                        _ => return Some(Chunk::Special),
+                    }
+                    reader.skip(written);
+                    b'\''
+                }
+                Role::Space | Role::Symbol | Role::Closing => break,
+                Role::Digit | Role::Special => return Some(Chunk::Special),
+                Role::Foreign | Role::Ignored | Role::Other => return Some(Chunk::Other),
+            };
+            if letter == last && letter == before {
+                self.stretch(start + 1);
+                continue;
+            }
+            self.push_byte(letter, start, start + 1);
+            (before, last) = (last, letter);
+        }
+        // `www.` begins a link.
+        let read = &reader.text.as_bytes()[..reader.at.byte];
+        let host = reader.ahead(0) == b'.' && matches!(read, [.., b'w' | b'W', b'w' | b'W', b'w' | b'W']);
+        (apostrophes > 1 || host).then_some(Chunk::Special)
+    }
+
+    /// The same of a script without case.
+    fn foreign(&mut self, reader: &mut Reader) -> Option<Chunk<'static>> {
+        let (mut before, mut last) = ('\0', '\0');
+        let mut put = |direct: &mut Self, letter: char, start: u32, end: u32| {
+            if letter == last && letter == before {
+                direct.stretch(end);
+            } else {
+                direct.push(letter, start, end);
+                (before, last) = (last, letter);
+            }
+        };
+        loop {
+            let start = reader.at.point;
+            let letter = reader.letter();
+            match reader.role(0) {
+                Role::Foreign => {
+                    reader.skip(letter);
+                    let mark = reader.letter();
+                    if !properties_of(mark).joins() {
+                        put(self, letter, start, start + 1);
+                        continue;
+                    }
+                    // One mark that stays what it is beside its letter.
+                    let properties = properties_of(mark);
+                    reader.skip(mark);
+                    if !matches!(mark, '\u{600}'..='\u{fff}')
+                        || !matches!(properties.class(), class::MARK | class::SPACING)
+                        || !properties.is_whole()
+                        || properties.is_cased()
+                        || compose(letter, mark).is_some()
+                        || properties_of(reader.letter()).joins()
+                    {
+                        return Some(Chunk::Other);
+                    }
+                    put(self, letter, start, start + 2);
+                    put(self, mark, start, start + 2);
+                }
+                // Its script has a use for it.
+                Role::Ignored if is_scripted(letter) => reader.skip(letter),
+                Role::Space | Role::Symbol | Role::Closing => return None,
+                Role::Apostrophe | Role::Digit | Role::Special => return Some(Chunk::Special),
+                Role::Letter | Role::Ignored | Role::Other => return Some(Chunk::Other),
+            }
+        }
+    }
+
+    /// Reads a chunk by all rules; none when it takes the steps.
+    fn special<'a>(&mut self, mut reader: Reader<'a>, gap: (u32, u32)) -> Option<Reader<'a>> {
         let Self { chunk, made, special, .. } = self;
         chunk.clear();
         made.clear();
         special.clear();
-        let mut end = at;
-        while let Some(&byte) = bytes.get(end) {
-            let next = |ahead: usize| bytes.get(end + ahead).copied().unwrap_or(b' ');
-            match role_of(byte) {
-                role::SPACE => break,
-                role::OTHER => return None,
-                _ if byte == b'%' && next(1).is_ascii_hexdigit() && next(2).is_ascii_hexdigit() => return None,
-                _ if byte == b'&' && matches!(next(1), b'a' | b'l' | b'g' | b'q' | b'n' | b'#') => return None,
+        let (mut latin, mut foreign) = (false, false);
+        loop {
+            let (start, letter) = (reader.at.point, reader.letter());
+            let role = reader.role(0);
+            match role {
+                Role::Space => break,
+                Role::Other | Role::Ignored => return None,
+                _ if reader.may_escape() => return None,
                 _ => {}
             }
-            let (start, letter) = (end as u32, alike::ascii(byte as char));
-            chunk.push(Cell { letter, start, end: start + 1 });
-            end += 1;
+            latin |= role == Role::Letter;
+            foreign |= role == Role::Foreign || letter == 'ʼ';
+            let letter = if letter.is_ascii() { alike::ascii(letter) } else { letter };
+            let read = if role == Role::Special && !letter.is_ascii() { digit(letter) } else { letter };
+            chunk.push(Cell { letter: read, start, end: start + 1 });
+            reader.skip(letter);
+        }
+        if latin && foreign {
+            return None;
         }
         words::atoms(chunk, gap, made, special);
         for at in 0..self.special.len() {
@@ -245,18 +412,18 @@ impl Direct {
             let start = self.open(gap, kind, self.made[first as usize].start);
             for at in first as usize..last as usize {
                 let Cell { letter, start, end } = self.made[at];
-                self.push(u8::try_from(letter).ok().filter(u8::is_ascii)?, start, end);
+                self.push(letter, start, end);
             }
             self.close(start, kind, gap);
         }
-        Some(end)
+        Some(reader)
     }
 }
 
 /// How a chunk was read.
-enum Chunk {
+enum Chunk<'a> {
     /// To its end.
-    Read(usize),
+    Read(Reader<'a>),
     /// Not: it takes the rules of `words`.
     Special,
     /// Not: the text takes the steps.

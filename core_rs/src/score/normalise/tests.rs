@@ -67,6 +67,8 @@ proptest! {
     fn what_is_read_alone_is_the_same(text in prop_oneof![
         any_text(),
         "([a-zA-Z]{1,5}|[a-z]|[0-9]{1,3}|[ -~]{1,3}|[ \n\t]{1,2}|[.,!?'()&%*/_-]|([a-z] ){2,4}|([a-z]-){2,4}|www\\.|http://|\\.com|aaa|!!!|@[a-z]){0,24}",
+        "([a-z]{1,5}|[a-zA-Z]|[0-9]{1,2}|[ .,!’'@$*]{1,2}|[سلامچوهی]{1,4}|و|سس|[कखगनमलिा]{1,4}|[क-न]्|न[़ः]|[\u{64b}-\u{652}]|\u{200c}|\u{200b}|[😀🎉❤👍🏽👩]|\u{fe0f}|\u{200d}|[۰۹१२]|[é—…“”ʼ،؟।]|(🎉){3}| ){0,24}",
+        "([a-z]{1,5}|[a-zA-Z]|[0-9]{1,2}|[ .,!’'@$*]{1,2}|[سلامچوهی]{1,4}|و|سس|[कखगनमलिा]{1,4}|[क-न]्|न[़ः]|[\u{64b}-\u{652}]|\u{200c}|\u{200b}|[😀🎉❤👍🏽👩]|\u{fe0f}|\u{200d}|[۰۹१२]|[é—…“”ʼ،؟।]|(🎉){3}| ){0,24}",
     ]) {
         let (mut whole, mut read) = (Normaliser::default(), Normaliser::default());
         let (whole, read) = (whole.run(&text), read.read(&text));
@@ -175,6 +177,14 @@ fn what_hides_is_suspect_and_what_a_script_needs_is_not() {
         "Δx αx",
     ] {
         assert_eq!(suspects(lawful), (vec![], false), "{lawful}");
+    }
+}
+
+#[test]
+fn www_begins_a_link_whatever_is_behind_it() {
+    for text in ["www.[", "👩www.👩", "(WWW.)x", "www. a", "www..", "aww."] {
+        let (mut whole, mut read) = (Normaliser::default(), Normaliser::default());
+        assert_eq!(read.read(text), &Normalised { folded: Mapped::default(), ..whole.run(text).clone() }, "{text}");
     }
 }
 
