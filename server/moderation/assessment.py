@@ -51,12 +51,14 @@ class Assessor:
 
     def assess(self, text: str, *, explain: bool = False) -> Assessment:
         """With `explain`, spans and features also of what is allowed."""
-        score = self._scoring.score(text)
+        explanation = self._scoring.explain(text) if explain else None
+        score = explanation.score if explanation else self._scoring.score(text)
         judged = self._policy.judge(score)
         scores = dict(zip(HEADS, score.heads, strict=True))
-        if judged.verdict == "allow" and not explain:
-            return Assessment(scores=scores, verdict="allow", spans=[])
-        explanation = self._scoring.explain(text)
+        if explanation is None:
+            if judged.verdict == "allow":
+                return Assessment(scores=scores, verdict="allow", spans=[])
+            explanation = self._scoring.explain(text)
         return Assessment(
             scores=scores,
             verdict=judged.verdict,

@@ -41,10 +41,10 @@ class Scoring:
         content = Content.read(sources)
         if content == self._content:
             return _nothing
-        _made(sources, content)
+        made = _made(sources, content)
 
         def swap() -> None:
-            self.scorer.load(content.model, content.terms, content.allow)
+            self.scorer.follow(made)
             self._content = content
             log.info("scoring.reloaded", model=self.scorer.model)
 

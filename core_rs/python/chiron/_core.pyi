@@ -528,11 +528,8 @@ class Scorer:
 
     def __new__(cls, model: bytes, terms: bytes, allow: bytes) -> Scorer:
         """Raises ValueError with the reason, naming the line of a list."""
-    def load(self, model: bytes | None = None, terms: bytes | None = None, allow: bytes | None = None) -> None:
-        """Replace what is given, all of it at once; calls that are under way end with what they began with.
-
-        Raises ValueError with the reason, and keeps everything.
-        """
+    def follow(self, other: Scorer) -> None:
+        """Score from now on by what `other` scores by; calls that are under way end with what they began with."""
     def score(self, text: str) -> Score:
         """Reads at most 16,384 bytes. Texts over 2 KiB give other threads the interpreter meanwhile.
 

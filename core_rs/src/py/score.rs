@@ -27,15 +27,8 @@ impl PyScorer {
         Ok(Self { scorer: py.detach(|| Scorer::new(model, terms, allow))? })
     }
 
-    #[pyo3(signature = (model=None, terms=None, allow=None))]
-    fn load(
-        &self,
-        py: Python<'_>,
-        model: Option<&[u8]>,
-        terms: Option<&[u8]>,
-        allow: Option<&[u8]>,
-    ) -> Result<(), Error> {
-        Ok(py.detach(|| self.scorer.load(model, terms, allow))?)
+    fn follow(&self, other: &Self) {
+        self.scorer.follow(&other.scorer);
     }
 
     fn score(&self, py: Python<'_>, text: &str) -> PyScore {

@@ -28,7 +28,7 @@ use std::{
     cell::RefCell,
     ops::Range,
     sync::{
-        Arc, Mutex, PoisonError, RwLock,
+        Arc, PoisonError, RwLock,
         atomic::{AtomicU32, Ordering},
     },
 };
@@ -86,12 +86,11 @@ pub struct Score {
     pub cut: bool,
 }
 
-/// What is used together: one call sees one engine, whatever is loaded meanwhile.
-#[derive(Clone)]
+/// What is used together: one call sees one engine, whatever is followed meanwhile.
 struct Engine {
-    model: Arc<Model>,
-    terms: Arc<Terms>,
-    allow: Arc<Allow>,
+    model: Model,
+    terms: Terms,
+    allow: Allow,
     /// By which words are remembered: no other has the same.
     number: u32,
 }
@@ -117,40 +116,26 @@ thread_local! {
     static SCRATCH: RefCell<Scratch> = RefCell::default();
 }
 
-/// Scores texts, on any number of threads, and takes other files while it does.
+/// Scores texts, on any number of threads, and changes its files while it does.
 pub struct Scorer {
     engine: RwLock<Arc<Engine>>,
-    /// Held while files are read, so that no load undoes another.
-    loading: Mutex<()>,
 }
 
 impl Scorer {
     pub fn new(model: &[u8], terms: &[u8], allow: &[u8]) -> Result<Self, ScorerError> {
         let engine = Engine {
-            model: Model::new(model)?.into(),
-            terms: Terms::new(terms)?.into(),
-            allow: Allow::new(allow)?.into(),
+            model: Model::new(model)?,
+            terms: Terms::new(terms)?,
+            allow: Allow::new(allow)?,
             number: number(),
         };
-        Ok(Self { engine: RwLock::new(engine.into()), loading: Mutex::default() })
+        Ok(Self { engine: RwLock::new(engine.into()) })
     }
 
-    /// Replaces what is given, all of it at once, or nothing where something of it cannot be used.
-    pub fn load(&self, model: Option<&[u8]>, terms: Option<&[u8]>, allow: Option<&[u8]>) -> Result<(), ScorerError> {
-        let _loading = self.loading.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut engine = (*self.engine()).clone();
-        if let Some(file) = model {
-            engine.model = Model::new(file)?.into();
-        }
-        if let Some(file) = terms {
-            engine.terms = Terms::new(file)?.into();
-        }
-        if let Some(file) = allow {
-            engine.allow = Allow::new(file)?.into();
-        }
-        engine.number = number();
-        *self.engine.write().unwrap_or_else(PoisonError::into_inner) = engine.into();
-        Ok(())
+    /// Scores from now on as another does; calls that are under way end with what they began with.
+    pub fn follow(&self, other: &Self) {
+        let engine = other.engine();
+        *self.engine.write().unwrap_or_else(PoisonError::into_inner) = engine;
     }
 
     pub fn score(&self, text: &str) -> Score {
