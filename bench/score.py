@@ -1,7 +1,8 @@
 """Scoring: how long one call of the scorer takes from Python, beside SHA-256 of the same text.
 
 Texts of 200 characters and of 16 KiB, of several kinds, are drawn from the words of each kind, so that none is like the
-one before it. Each text is scored and hashed in turn. The model and the lists are those that are shipped.
+one before it. The scorer remembers words, and these are few: so one more kind has words that were never seen before. Each
+text is scored and hashed in turn. The model and the lists are those that are shipped.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import random
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from string import ascii_lowercase
 from typing import TypeVar
 
 import msgspec
@@ -50,6 +52,8 @@ WORDS = {
         name@okbank see https://t.me/joinme whatsapp nine eight seven six five www.example.com paypal""",
 }
 """By kind of text. Text of 200 characters or 16 KiB is words drawn from these."""
+UNSEEN = "unseen"
+"""The kind of text whose words are of letters at random: more than the scorer remembers before one comes again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +105,8 @@ def run(size: Size, cores: Cores) -> Result:
             for kind, words in WORDS.items():
                 texts = _texts(source, words.split(), length, size.texts if length == SHORT else 8)
                 rows.append(_measure(scorer, kind, length, texts, calls, size))
+            texts = [_unseen(source, length) for _ in range(size.texts if length == SHORT else 8)]
+            rows.append(_measure(scorer, UNSEEN, length, texts, calls, size))
         return Result(rows)
     finally:
         cores.pin([os.getpid()], cores.load)
@@ -113,6 +119,12 @@ def _texts(source: random.Random, words: Sequence[str], length: int, count: int)
         text = " ".join(source.choices(words, k=length))
         made.append(text[:length] if length == SHORT else text.encode()[:length].decode(errors="ignore"))
     return made
+
+
+def _unseen(source: random.Random, length: int) -> str:
+    """A text of as many characters, which are bytes, of words of 2 to 9 letters."""
+    words = ("".join(source.choices(ascii_lowercase, k=source.randint(2, 9))) for _ in range(length // 3 + 1))
+    return " ".join(words)[:length]
 
 
 def _measure(scorer: Scorer, kind: str, length: int, texts: Sequence[str], calls: int, size: Size) -> Row:
