@@ -11,21 +11,8 @@ const LOCAL: usize = 64;
 
 /// Handles of payment service providers, from NPCI's list of UPI apps; without those that are host names elsewhere.
 const PSPS: &[&str] = &[
-    "okhdfcbank",
-    "oksbi",
-    "okicici",
-    "okaxis",
-    "ybl",
-    "ibl",
-    "axl",
     "paytm",
-    "ptyes",
-    "ptsbi",
-    "ptaxis",
     "pthdfc",
-    "upi",
-    "apl",
-    "yapl",
     "rapl",
     "sbi",
     "icici",
@@ -137,11 +124,10 @@ const PSPS: &[&str] = &[
     "twidyes",
     "trans",
     "bpunity",
-    "ikwik",
     "amazonpay",
     "axisfin",
 ];
-/// Those that are nothing else even with spaces around the sign.
+/// More of them, which are nothing else even with spaces around the sign.
 const OWN_PSPS: &[&str] = &[
     "okhdfcbank",
     "oksbi",
@@ -350,10 +336,7 @@ fn address(text: &Text, start: usize, end: usize, domain: &Domain, apart: bool) 
         return (!repository && !product && first.iter().any(|&byte| byte != b'-')).then_some((Kind::Mail, domain.end));
     }
     let follows = matches!(text.at(domain.end), b':' | b'/' | b'@' | b'~');
-    if name.len() >= 2
-        && !follows
-        && apart == domain.spaced
-        && (if apart || domain.spaced { is(OWN_PSPS) } else { is(PSPS) })
+    if name.len() >= 2 && !follows && apart == domain.spaced && (is(OWN_PSPS) || (!apart && !domain.spaced && is(PSPS)))
     {
         return Some((Kind::Upi, domain.end));
     }

@@ -20,6 +20,8 @@ enum Role {
     Digit,
     /// A letter or vowel sign of a script without case.
     Foreign,
+    /// Goes on a word of such a script.
+    Mark,
     Space,
     /// A word of its own wherever it stands.
     Symbol,
@@ -60,11 +62,17 @@ fn role_of(letter: char) -> Role {
         ('’', _) => Role::Apostrophe,
         ('ʼ', _) | (_, class::DIGIT) => Role::Special,
         (_, class::OTHER | class::SPACING) => Role::Foreign,
+        (_, class::MARK) if is_foreign(letter) => Role::Mark,
         (_, class::SYMBOL) => Role::Symbol,
         ('\u{80}'..='\u{9f}', _) => Role::Other,
         (_, class::IGNORED) => Role::Ignored,
         _ => Role::Other,
     }
+}
+
+/// Of marks, whether they are of a script without case.
+fn is_foreign(mark: char) -> bool {
+    matches!(mark, '\u{600}'..='\u{fff}')
 }
 
 /// Where a text is read: the byte, and the code point that begins there.
@@ -285,7 +293,7 @@ impl Direct {
                         reader.skip(reader.letter());
                     }
                 }
-                Role::Other | Role::Ignored => return Chunk::Other,
+                Role::Other | Role::Ignored | Role::Mark => return Chunk::Other,
                 _ => return Chunk::Special,
             }
             gap = (0, 0);
@@ -316,7 +324,7 @@ impl Direct {
                 }
                 Role::Space | Role::Symbol | Role::Closing => break,
                 Role::Digit | Role::Special => return Some(Chunk::Special),
-                Role::Foreign | Role::Ignored | Role::Other => return Some(Chunk::Other),
+                Role::Foreign | Role::Mark | Role::Ignored | Role::Other => return Some(Chunk::Other),
             };
             if letter == last && letter == before {
                 self.stretch(start + 1);
@@ -356,7 +364,7 @@ impl Direct {
                     // One mark that stays what it is beside its letter.
                     let properties = properties_of(mark);
                     reader.skip(mark);
-                    if !matches!(mark, '\u{600}'..='\u{fff}')
+                    if !is_foreign(mark)
                         || !matches!(properties.class(), class::MARK | class::SPACING)
                         || !properties.is_whole()
                         || properties.is_cased()
@@ -367,6 +375,10 @@ impl Direct {
                     }
                     put(self, letter, start, start + 2);
                     put(self, mark, start, start + 2);
+                }
+                Role::Mark => {
+                    reader.skip(letter);
+                    put(self, letter, start, start + 1);
                 }
                 // Its script has a use for it.
                 Role::Ignored if is_scripted(letter) => reader.skip(letter),
@@ -389,7 +401,7 @@ impl Direct {
             let role = reader.role(0);
             match role {
                 Role::Space => break,
-                Role::Other | Role::Ignored => return None,
+                Role::Other | Role::Ignored | Role::Mark => return None,
                 _ if reader.may_escape() => return None,
                 _ => {}
             }
