@@ -1,8 +1,8 @@
 """Scoring: how long one call of the scorer takes from Python, beside SHA-256 of the same text.
 
 Texts of 200 characters and of 16 KiB, of several kinds, are drawn from the words of each kind, so that none is like the
-one before it. The scorer remembers words, and these are few: so one more kind has words that were never seen before. Each
-text is scored and hashed in turn. The model and the lists are those that are shipped.
+one before it. The scorer remembers words, and these are few: so one more kind has words that were never seen before.
+Each text is scored and hashed in turn. The model and the lists are those that are shipped.
 """
 
 from __future__ import annotations
