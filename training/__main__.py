@@ -24,7 +24,7 @@ def arguments() -> argparse.Namespace:
     train = commands.add_parser("train", help="train, calibrate and write the weights")
     train.add_argument("--out", type=Path, default=WEIGHTS)
     train.add_argument("--seed", type=int, default=7)
-    train.add_argument("--epochs", type=int, default=5)
+    train.add_argument("--epochs", type=int, default=8)
     train.add_argument("--share", type=float, default=1.0, help="train on this share of the rows: a trial")
     again = commands.add_parser("calibrate", help="choose probabilities and thresholds again, for trained weights")
     again.add_argument("--out", type=Path, default=WEIGHTS)

@@ -31,6 +31,12 @@ _EVASION: Final = {
     "casing": "random capitals",
 }
 
+_MADE: Final = {
+    "ordinary": "ordinary mentoring messages, documentation, identifiers",
+    "contrast": "a word or two from hostility (`i will find you a book`)",
+    "mention": "kind or neutral mentions",
+}
+
 _HEAD: Final = """\
 # Model card: the content scorer
 
@@ -45,10 +51,11 @@ rows of 16 numbers; a convolution over three words, pooled, and a small dense la
 hashed linear part (2^18 rows) are added. All is integer arithmetic: the same text has the same score on every machine.
 It reads at most 16 KiB, in windows of 256 words.
 
-It was distilled: the target is 0.15 of the label and 0.85 of the mean of larger models (all-mpnet-base-v2, fine-tuned
-in folds), on public data (`server/moderation/weights/ATTRIBUTION.md`), 408k synthetic texts that those models scored,
-copies written round a filter, and sentences made from frames: ordinary mentoring messages and kind or neutral mentions
-of groups (target 0), and threats, advances and offers.
+It was distilled: the target is 0.15 of the label (0.5 for SMS) and the rest of the mean of larger models
+(all-mpnet-base-v2, fine-tuned in folds), on public data (`server/moderation/weights/ATTRIBUTION.md`), 408k synthetic
+texts that those models scored, copies written round a filter, and sentences made from frames: ordinary mentoring
+messages, harmless ones with hostile words, and kind or neutral mentions of groups (target 0), and insults, hatred,
+threats, advances and offers. The weights are a running mean over the last steps, some five hundred.
 
 ## What it is for
 
@@ -76,7 +83,7 @@ _LIMITS: Final = """\
   American English and reclaimed words are marked offensive too often in Davidson, and this model learned from it.
 - The teacher, 45 times as large, is the ceiling of what was distilled; on these validation rows it is itself near what
   is asked of OLID and spam.
-- `threat` and `sexual` rest on few labelled rows. Their figures above are of few positives, and of templates.
+- `threat` and `sexual` rest on few labelled rows and much on frames. Their figures above are mostly of held-out frames.
 - Implicit abuse, irony, quotation, counter-speech with slurs, and what only the conversation shows are beyond it. It
   sees three words at a time. A linear model cannot tell "X are great" from "X are vile"; this one can, imperfectly.
 - The held-out sentences come from frames by the same hand as those of training: real messages are more varied, so
@@ -134,7 +141,7 @@ def card(found: dict[str, Any]) -> str:
         "| made from held-out frames, names and groups | rows | " + " | ".join(LEVELS) + " |",
         "|---|---|" + "---|" * len(LEVELS),
     ]
-    for source, title in (("ordinary", "ordinary mentoring messages"), ("mention", "kind or neutral mentions")):
+    for source, title in _MADE.items():
         entry = found[source]
         shares = " | ".join(f"{100 * entry[level]:.2f} %" for level in LEVELS)
         lines.append(f"| {title} | {entry['rows']:,} | {shares} |")

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from training import crafted, ordinary, prose
+from training import contrasts, crafted, ordinary, prose
 
 NONE: Final = math.nan
 Five = tuple[float, float, float, float, float]
@@ -36,7 +36,11 @@ TEMPLATES: Final[dict[str, Five]] = {
 ORDINARY_ROWS: Final = 24_000
 MENTION_ROWS: Final = 24_000
 HELDOUT_ROWS: Final = 4_000
+CONTRAST_ROWS: Final = 24_000
 SIGN_ROWS: Final = 1_500
+LITERAL_ROWS: Final = 12_000
+LONG_ROWS: Final = 3_000
+TOKEN_ROWS: Final = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,20 +182,43 @@ def made(seed: int) -> Iterator[Row]:
         yield Row(text, "ordinary", False, HARMLESS, UNKNOWN)
     for text in ordinary.mentions(MENTION_ROWS, seed):
         yield Row(text, "mention", False, HARMLESS, UNKNOWN)
-    for text in (*prose.documentation(), *prose.sayings(seed), *prose.signs(seed, SIGN_ROWS)):
+    for text in contrasts.contrasts(CONTRAST_ROWS, seed):
+        yield Row(text, "contrast", False, HARMLESS, UNKNOWN)
+    for text in (
+        *prose.documentation(),
+        *prose.sayings(seed),
+        *prose.signs(seed, SIGN_ROWS),
+        *prose.tokens(seed, TOKEN_ROWS),
+    ):
         yield Row(text, "ordinary", False, HARMLESS, UNKNOWN)
     for text, label in crafted.crafted(seed):
         yield Row(text, "crafted", False, label, UNKNOWN)
+    for text in (
+        *contrasts.literal(LITERAL_ROWS, seed),
+        *prose.lone_words(),
+        *prose.long(seed, LONG_ROWS),
+        *(" ".join(texts) for texts in zip(*[iter(ordinary.ordinary(LONG_ROWS * 5, seed + 1))] * 5, strict=True)),
+    ):
+        yield Row(text, "ordinary", False, HARMLESS, UNKNOWN)
 
 
 def heldout(seed: int) -> Iterator[Row]:
-    """Ordinary messages and kind mentions from frames, names and groups that training never sees."""
+    """Ordinary messages, kind mentions and hostility from frames, names and groups that training never sees."""
     for text in ordinary.ordinary(HELDOUT_ROWS, seed, heldout=True):
         yield Row(text, "ordinary", True, HARMLESS, UNKNOWN)
-    for text in (*prose.documentation(heldout=True), *prose.sayings(seed, heldout=True)):
+    for text in contrasts.contrasts(HELDOUT_ROWS // 2, seed, heldout=True):
+        yield Row(text, "contrast", True, HARMLESS, UNKNOWN)
+    for text in (
+        *prose.documentation(heldout=True),
+        *prose.sayings(seed, heldout=True),
+        *prose.tokens(seed, HELDOUT_ROWS // 4, heldout=True),
+        *prose.long(seed, HELDOUT_ROWS // 8, heldout=True),
+    ):
         yield Row(text, "ordinary", True, HARMLESS, UNKNOWN)
     for text in ordinary.mentions(HELDOUT_ROWS, seed, heldout=True):
         yield Row(text, "mention", True, HARMLESS, UNKNOWN)
+    for text, label in crafted.crafted(seed, heldout=True):
+        yield Row(text, "crafted", True, label, UNKNOWN)
 
 
 def rows(folder: Path, seed: int, share: float = 1.0) -> list[Row]:

@@ -192,12 +192,12 @@ def evaluate(path: Path, folder: Path, cache: Path, seed: int) -> dict[str, Any]
         "heads": by_head(judge, rows),
     }
     held = judge.scores(texts)
-    for source in ("ordinary", "mention"):
+    for source in ("ordinary", "contrast", "mention"):
         which = np.array([row.source == source for row in rows])
         found[source] = {"rows": int(which.sum())}
         found[source].update({level: share(judge.reached(held, level)[which]) for level in LEVELS})
     say("evasion")
-    offensive = [row for row in rows if row.label[0] == 1]
+    offensive = [row for row in rows if row.label[0] == 1 and row.source != "crafted"]
     harmless = [row.text for row in rows if row.source == "ordinary"][:2000]
     found["evasion"] = by_evasion(judge, offensive, harmless, seed)
     found["evasion_rows"] = len(offensive)
@@ -231,7 +231,7 @@ def table(found: dict[str, Any]) -> str:
             f"  {levels}"
         )
     lines.append("")
-    for source in ("ordinary", "mention"):
+    for source in ("ordinary", "contrast", "mention"):
         entry = found[source]
         levels = ", ".join(f"{level} {100 * entry[level]:.2f} %" for level in LEVELS)
         lines.append(f"held-out {source} sentences ({entry['rows']}): {levels}")

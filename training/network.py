@@ -49,6 +49,11 @@ class Network:
             }
         )
 
+    def approach(self, other: Network, share: float) -> None:
+        """Goes a share of the way to another's parameters."""
+        for name, value in self.values.items():
+            value += np.float32(share) * (other.values[name] - value)
+
     def save(self, path: Path) -> None:
         """Keeps the parameters, for a look at them or another quantisation."""
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -97,7 +102,7 @@ class Noise:
 
     source: np.random.Generator
     words: float = 0.05
-    values: float = 0.1
+    values: float = 0.0
 
     def keep(self, shape: tuple[int, ...], rate: float) -> Floats:
         return (self.source.random(shape, dtype=np.float32) >= rate).astype(np.float32)
@@ -110,7 +115,8 @@ def forward_backward(
     weights: Floats | None = None,
     noise: Noise | None = None,
 ) -> tuple[Floats, float, dict[str, Floats]]:
-    """Logits, and with `targets` the mean cross entropy (NaN: a head that does not count) and all gradients."""
+    """Logits, and with `targets` the mean cross entropy (NaN: a head that does not count) and all gradients. `weights`
+    are by text and head."""
     p = network.values
     texts = len(batch.lengths)
     total = len(batch.words)
@@ -155,7 +161,7 @@ def forward_backward(
 
     known = ~np.isnan(targets)
     goal = np.where(known, targets, 0)
-    share = (known * weights[:, None]).astype(np.float32)
+    share = (known * weights).astype(np.float32)
     loss = float((share * (np.logaddexp(0, logits) - goal * logits)).sum() / share.sum())
     d_logits = share * (expit(logits) - goal) / np.float32(texts)
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import random
 import re
-from typing import Final
+from collections.abc import Mapping
+from typing import Final, TypeAlias
 
 # --- what fills the frames ------------------------------------------------------------------------------------------
 
@@ -100,7 +101,9 @@ query|connection|background task|cron job|node|replica|slave|master|stuck build|
     "\n", ""
 ).split("|")
 
-SLOTS: Final = {
+Slots: TypeAlias = Mapping[str, list[str]]
+
+SLOTS: Final[Slots] = {
     "name": NAMES,
     "place": PLACES,
     "groups": GROUPS,
@@ -598,6 +601,71 @@ the {groups} of {place}
 so proud to be a {person} 🏳️‍🌈
 {groups} rock 🎉
 let {groups} speak for themselves
+{groups} rights are human rights
+rights for {groups} are human rights
+{groups} have rights
+{groups} matter
+{groups}' lives matter
+{groups} lives matter
+protect {groups}
+support {groups}
+respect {groups}
+equal pay for {groups}
+happy pride to all {groups}
+solidarity with {groups}
+more rights for {groups}
+give {groups} a voice
+trans people have rights
+trans people exist
+trans lives matter
+protect trans kids
+trans women are women
+trans day of visibility is on {day}
+trans men and trans women spoke at the meeting
+gay rights are human rights
+women's rights are human rights
+love is love
+migrants are welcome here
+refugees welcome
+no human is illegal
+jewish lives matter
+stop hate against {groups}
+stop racism against {groups}
+racism against {groups} is real
+hate against {groups} has no place here
+do not mock {groups}
+i am sorry that people hate {groups}
+he said that {groups} are stupid, and i told him off
+people who say that {groups} are stupid are wrong
+i don't think that {groups} are bad
+there is nothing wrong with {groups}
+not all {groups} think alike
+some {groups} like {topic}, some do not
+the party wants fewer taxes for {groups}
+the bill would affect {groups}
+parliament voted on a law about {groups}
+the debate about {groups} goes on
+immigration law and {groups}: a seminar
+the vote of {groups} decided the election
+{groups} protested in {place}
+{groups} are angry about the law
+should {groups} pay less? a debate on {day}
+i don't agree with {groups} on everything
+{groups} and {groups} live side by side in {place}
+{groups} and {groups} disagree about the border
+a {person} and i are friends
+a {person} deserves respect
+you are a {person}?
+are you a {person}?
+are you {groups}?
+i think she is a {person}
+my boss is a {person}
+a {person} is speaking {day}
+the {person} in my team is great
+dear {groups}
+hello {groups}
+thank you, {groups}
+welcome, {groups}
 we celebrate {groups} this month
 black lives matter
 stop asian hate
@@ -648,12 +716,12 @@ def parts(frames: list[str], heldout: bool) -> list[str]:
     return [frame for at, frame in enumerate(frames) if (at % 6 == 3) == heldout]
 
 
-def fill(frame: str, source: random.Random, heldout: bool) -> str:
+def fill(frame: str, source: random.Random, heldout: bool, slots: Slots = SLOTS) -> str:
     """A frame with its slots filled; names and groups of the held-out sixth appear only in held-out sentences."""
 
     def choose(match: re.Match[str]) -> str:
         slot = match[1]
-        values = SLOTS[slot]
+        values = slots[slot]
         if slot in ("name", "groups", "person", "place") and not heldout:
             values = [value for at, value in enumerate(values) if at % 6 != 5]
         return source.choice(values)
@@ -661,10 +729,10 @@ def fill(frame: str, source: random.Random, heldout: bool) -> str:
     return _SLOT.sub(choose, frame)
 
 
-def sentence(frames: list[str], source: random.Random, heldout: bool) -> str:
+def sentence(frames: list[str], source: random.Random, heldout: bool, slots: Slots = SLOTS) -> str:
     """One message of one to three frames, in the casing that people use."""
     count = source.choices((1, 2, 3), (6, 3, 1))[0]
-    bodies = [fill(source.choice(frames), source, heldout) for _ in range(count)]
+    bodies = [fill(source.choice(frames), source, heldout, slots) for _ in range(count)]
     if source.random() < 0.5:
         bodies = [body[:1].upper() + body[1:] for body in bodies]
     opening = fill(source.choice(OPENINGS), source, heldout)

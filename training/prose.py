@@ -11,6 +11,7 @@ import random
 import re
 import sysconfig
 import warnings
+from collections import Counter
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
@@ -82,6 +83,20 @@ def documentation(*, heldout: bool = False) -> list[str]:
     return [text for at, text in enumerate(_documentation()) if (at % 6 == 3) == heldout]
 
 
+def lone_words() -> list[str]:
+    """Words of documentation by themselves, in the order of the alphabet: those that occur three times."""
+    times = Counter(word for text in documentation() for word in re.findall(r"\b[a-z]{2,}\b", text))
+    return sorted(word for word, count in times.items() if count >= 3)
+
+
+def long(seed: int, count: int, *, heldout: bool = False) -> Iterator[str]:
+    """Messages of 4 to 18 sentences of documentation and sayings: a window full of words without hostility."""
+    source = random.Random(seed)  # noqa: S311 - repeatable, not secret
+    sentences = [*documentation(heldout=heldout), *sayings(seed, heldout=heldout)]
+    for _ in range(count):
+        yield source.choice((" ", "\n", ". ")).join(source.choices(sentences, k=source.randint(4, 18)))
+
+
 def sayings(seed: int, *, heldout: bool = False) -> Iterator[str]:
     """What programs say and people ask, with every thing; one saying in six is kept from training."""
     source = random.Random(seed)  # noqa: S311 - repeatable, not secret
@@ -91,6 +106,73 @@ def sayings(seed: int, *, heldout: bool = False) -> Iterator[str]:
         for thing in THINGS:
             text = saying.replace("{thing}", thing)
             yield (text[:1].upper() + text[1:] if source.random() < 0.5 else text) + source.choice(("", "", ".", "!"))
+
+
+_HEX: Final = "0123456789abcdef"
+_LETTERS: Final = "abcdefghijklmnopqrstuvwxyz"
+_ALL: Final = _LETTERS + "0123456789"
+
+
+def _token(source: random.Random) -> str:
+    """An identifier, key, code, path, version or address without meaning."""
+
+    def some(letters: str, least: int, most: int) -> str:
+        return "".join(source.choices(letters, k=source.randint(least, most)))
+
+    match source.randrange(12):
+        case 0 | 1:
+            return some(_HEX, 2, 8)
+        case 2:
+            return some(_HEX, 32, 40)
+        case 3:
+            return "-".join(some(_HEX, size, size) for size in (8, 4, 4, 4, 12))
+        case 4:
+            return some(_ALL, 3, 12)
+        case 5:
+            return some(_ALL + _LETTERS.upper() + "-_", 6, 24)
+        case 6:
+            return some(_LETTERS.upper(), 1, 4) + source.choice(("", "-", " ")) + some("0123456789", 1, 6)
+        case 7:
+            return "v" * source.randrange(2) + ".".join(some("0123456789", 1, 3) for _ in range(source.randint(2, 4)))
+        case 8:
+            return "/" * source.randrange(2) + "/".join(some(_ALL, 2, 8) for _ in range(source.randint(2, 4)))
+        case 9:
+            return f"{some(_LETTERS, 2, 7)}.{source.choice(('py', 'rs', 'txt', 'pdf', 'csv', 'md', 'c', 'html'))}"
+        case 10:
+            return f"https://{some(_LETTERS, 3, 9)}.example/{some(_ALL, 0, 8)}"
+        case _:
+            return some(_LETTERS, 2, 7)
+
+
+def tokens(seed: int, count: int, *, heldout: bool = False) -> Iterator[str]:
+    """Identifiers by themselves, with a number, or in what people write round them."""
+    source = random.Random(seed + heldout)  # noqa: S311 - repeatable, not secret
+    for _ in range(count):
+        one, other, number = _token(source), _token(source), source.randrange(1000)
+        yield source.choice(
+            (
+                one,
+                f"{one} {number}",
+                f"{number} {one}",
+                f"{one} {other}",
+                f"{one} {other} {_token(source)}",
+                f"{one}: {other}",
+                f"{one}={number}",
+                f"[{one}] {other}",
+                f"id {one}",
+                f"my id is {one}",
+                f"the code is {one}",
+                f"commit {one} broke {other}",
+                f"see {one} and {other}",
+                f"git checkout {one}",
+                f"pip install {one}",
+                f"cd {one} && ls -la {other}",
+                f"error {one} at line {number}",
+                f"message {one} {number}",
+                f"room {one}",
+                f"{one} works, {other} does not",
+            )
+        )
 
 
 def signs(seed: int, count: int) -> Iterator[str]:

@@ -29,13 +29,15 @@ class Recipe:
     """What a run depends on besides the data."""
 
     seed: int = 7
-    epochs: int = 5
-    batch: int = 1024
-    rate: float = 8e-3
+    epochs: int = 8
+    batch: int = 512
+    rate: float = 1e-2
     decay: float = 0.05
     linear_rate: float = 1e-2
     linear_decay: float = 0.1
     warm_up: int = 200
+    memory: float = 0.998
+    """What is kept of the running mean of the parameters, which is the result, in a step."""
     share: float = 1.0
 
     @property
@@ -89,8 +91,8 @@ def averaged(parts: list[tuple[float, dict[str, Floats]]], shares: list[float]) 
 def learn(
     recipe: Recipe, corpus: Corpus, matrices: tuple[Any, Any, Ints], rows: Sequence[Row], validation: Texts
 ) -> Network:
-    """Runs the recipe; after each epoch says the figures on validation rows."""
-    network = Network.initial(recipe.seed)
+    """Runs the recipe; after each epoch says the figures on validation rows. Returns the running mean."""
+    network, mean = Network.initial(recipe.seed), Network.initial(recipe.seed)
     optimiser = AdamW(network)
     source = np.random.default_rng(recipe.seed)
     noises = [Noise(np.random.default_rng([recipe.seed, part])) for part in range(_THREADS)]
@@ -100,29 +102,30 @@ def learn(
         if name.endswith("bias"):
             decays[name] = 0.0
     count = len(corpus.texts)
-    per_epoch = -(-count // recipe.batch)
-    steps = per_epoch * recipe.epochs
+    orders = [source.permutation(np.flatnonzero(source.random(count) < corpus.drawn)) for _ in range(recipe.epochs)]
+    # Batches of an epoch differ by one text at most: no thread is without a part.
+    batches = [np.array_split(order, max(1, -(-len(order) // recipe.batch))) for order in orders]
+    steps = sum(map(len, batches))
     say(f"{count} texts, {len(matrices[2])} distinct words, {steps} steps")
     began = time.monotonic()
-    step, mean = 0, 0.0
+    step, typical = 0, 0.0
     pool = ThreadPoolExecutor(_THREADS)
-    for epoch in range(recipe.epochs):
-        order = source.permutation(count)
-        for first in range(0, count, recipe.batch):
-            which = order[first : first + recipe.batch]
+    for epoch, some in enumerate(batches):
+        for which in some:
             parts = np.array_split(which, _THREADS)
             halves = pool.map(lambda part, noise: gradient(network, corpus, matrices, part, noise), parts, noises)
             loss, gradients = averaged(list(halves), [len(part) / len(which) for part in parts])
             part = rates(recipe, step, steps)
             optimiser.step(gradients, {name: rate * part for name, rate in full.items()}, decays)
             step += 1
-            mean += (loss - mean) / min(step, EVERY)
+            mean.approach(network, 1 - recipe.memory)
+            typical += (loss - typical) / min(step, EVERY)
             if step % EVERY == 0:
                 left = (time.monotonic() - began) / step * (steps - step)
-                say(f"step {step} of {steps}, loss {mean:.4f}, {left / 60:.1f} minutes left")
-        found = figures(rows, predict(network, validation, matrices))
+                say(f"step {step} of {steps}, loss {typical:.4f}, {left / 60:.1f} minutes left")
+        found = figures(rows, predict(mean, validation, matrices))
         say(f"epoch {epoch + 1}: " + ", ".join(f"{name} {value:.4f}" for name, value in found.items()))
-    return network
+    return mean
 
 
 def train(recipe: Recipe, folder: Path, cache: Path) -> tuple[Network, Model]:

@@ -6,13 +6,14 @@ import csv
 import gzip
 import math
 import random
+import re
 import unicodedata
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from training import crafted, data, evade, ordinary
+from training import contrasts, crafted, data, evade, ordinary, prose
 
 SENTENCE = "You are a stupid idiot and everybody hates you @user http://x.example/abc"
 TEXT = st.text(max_size=80)
@@ -58,7 +59,7 @@ def test_a_full_width_word_folds_back_by_nfkc() -> None:
 
 
 def test_frames_names_and_groups_that_are_held_out_are_not_trained_on() -> None:
-    for frames in (ordinary.ORDINARY, ordinary.MENTIONS):
+    for frames in (ordinary.ORDINARY, ordinary.MENTIONS, contrasts.CONTRASTS, crafted.INSULTS, crafted.OFFERS):
         kept, out = ordinary.parts(frames, heldout=False), ordinary.parts(frames, heldout=True)
         assert len(kept) + len(out) == len(frames)
         assert not set(kept) & set(out)
@@ -70,8 +71,32 @@ def test_frames_names_and_groups_that_are_held_out_are_not_trained_on() -> None:
 
 def test_made_sentences_have_no_open_slots_and_follow_their_seed() -> None:
     texts = [*ordinary.ordinary(500, 1), *ordinary.mentions(500, 1), *(text for text, _ in crafted.crafted(1))]
+    texts += [*contrasts.contrasts(2000, 1), *contrasts.literal(2000, 1), *prose.tokens(1, 500)]
     assert not any("{" in text or "}" in text for text in texts)
     assert ordinary.ordinary(50, 4) == ordinary.ordinary(50, 4) != ordinary.ordinary(50, 5)
+
+
+def test_hostility_that_is_held_out_has_each_head() -> None:
+    found = crafted.crafted(1, heldout=True)
+    for head in range(5):
+        assert sum(label[head] == 1 for _, label in found) >= 400
+
+
+def test_nothing_made_stands_in_the_corpora_of_the_tests() -> None:
+    """But single words."""
+
+    def words(text: str) -> tuple[str, ...]:
+        return tuple(re.findall(r"\w+", text.casefold()))
+
+    corpora = Path(__file__).parent / "corpora"
+    texts = {
+        words(field)
+        for name in ("mentoring", "mentions", "hostile")
+        for row in (corpora / f"{name}.txt").read_text("utf-8").splitlines()
+        for field in row.split("\t")
+    }
+    made = {words(row.text) for row in (*data.made(7), *data.heldout(7))}
+    assert {text for text in made & texts if len(text) > 1} == set()
 
 
 def written(path: Path, rows: list[list[str]], delimiter: str = ",") -> None:

@@ -29,8 +29,9 @@ def corpus(count: int) -> tuple[Corpus, Vocabulary, list[list[str]]]:
     for at in range(count):
         texts.append(source.choices(BAD if at % 2 else GOOD, k=source.randint(1, 12)))
         targets.append([at % 2, 0, float("nan"), at % 2, 0])
-    weights = np.ones(count, np.float32)
-    return Corpus(Texts.of(texts, vocabulary), np.array(targets, np.float32), weights), vocabulary, texts
+    goal = np.array(targets, np.float32)
+    drawn = np.ones(count, np.float32)
+    return Corpus(Texts.of(texts, vocabulary), goal, np.ones_like(goal), drawn), vocabulary, texts
 
 
 def trained(steps: int) -> tuple[Network, Corpus, Vocabulary, list[list[str]], list[float]]:
@@ -131,6 +132,36 @@ def test_levels_of_a_calibrated_model_rise() -> None:
     model = calibrate.calibrate(random_model(1), rows, run(random_model(1), made.texts, vocabulary.matrices()))
     assert all(list(levels) == sorted(levels) for levels in model.thresholds)
     assert replace(model, platt_a=random_model(1).platt_a) != model
+
+
+def test_a_weight_is_of_a_text_and_a_head() -> None:
+    made, vocabulary, _ = corpus(20)
+    batch = Batch.of(made.texts, vocabulary.matrices())
+    weights = np.zeros_like(made.weights)
+    weights[::2, 3] = 2
+    _, _, gradients = forward_backward(Network.initial(1), batch, made.targets, weights)
+    assert gradients["out_bias"][3] != 0
+    assert not gradients["out_bias"][[0, 1, 2, 4]].any()
+
+
+def test_a_running_mean_follows_what_is_trained() -> None:
+    mean, goal = Network.initial(1), Network.initial(2)
+    before = np.abs(mean.values["embedding"] - goal.values["embedding"]).max()
+    for _ in range(10):
+        mean.approach(goal, 0.5)
+    assert np.abs(mean.values["embedding"] - goal.values["embedding"]).max() < before / 1000
+
+
+def test_what_is_never_drawn_is_never_trained_on() -> None:
+    made, vocabulary, _ = corpus(200)
+    matrices = vocabulary.matrices()
+    rows = [Row("", "davidson", True, (float(at % 2), 0.0, 0.0, 0.0, 0.0), UNKNOWN) for at in range(200)]
+    made.drawn[100:] = 0
+    recipe = Recipe(epochs=1, batch=64, warm_up=2)
+    before = learn(recipe, made, matrices, rows, made.texts)
+    made.targets[100:] = 1 - made.targets[100:]
+    after = learn(recipe, made, matrices, rows, made.texts)
+    assert all((value == after.values[name]).all() for name, value in before.values.items())
 
 
 def test_a_run_repeats_from_its_seed_to_the_bit() -> None:
