@@ -54,6 +54,8 @@ SUN_PATH = 103
 """Bytes of a Unix socket's path: `sun_path` holds 104 on macOS and 108 on Linux, with the NUL."""
 READY_TIMEOUT = 300.0
 """Seconds that a start may take. Recovery after a crash replays up to max_wal_size, on a slow disk in minutes."""
+WATCH = 0.25
+"""Seconds between two looks at whether a server that runs still does."""
 LEFTOVER_TIMEOUT = 10.0
 """Seconds given to the backends of a dead postmaster. They notice by themselves; one that computes does not."""
 
@@ -388,7 +390,7 @@ class EmbeddedPostgres:
 
     async def wait_exit(self) -> None:
         """Return once the postmaster has ended, for whatever reason. `start` then brings it back."""
-        await until(lambda: not self.running)
+        await until(lambda: not self.running, poll=WATCH)
 
     async def stop(self, *, timeout: float = 10.0) -> None:
         """Stop the server and give the folder up: fast (connections end, everything is written), after `timeout`

@@ -76,13 +76,16 @@ def require_traversable(folder: Path, account: Account | None) -> None:
             )
 
 
-async def until(condition: Callable[[], bool], timeout: float | None = None) -> bool:
-    """Wait for something that gives no notice; False when it did not come true within `timeout` seconds."""
+async def until(condition: Callable[[], bool], timeout: float | None = None, *, poll: float = POLL) -> bool:
+    """Wait for something that gives no notice; False when it did not come true within `timeout` seconds.
+
+    It is looked at every `poll` seconds.
+    """
     deadline = None if timeout is None else time.monotonic() + timeout
     while not condition():
         if deadline is not None and time.monotonic() > deadline:
             return False
-        await asyncio.sleep(POLL)
+        await asyncio.sleep(poll)
     return True
 
 

@@ -14,7 +14,7 @@ from chiron.protocols.webtransport.events import (
     SessionStreamAborted,
 )
 from chiron.protocols.webtransport.limits import Limits
-from chiron.protocols.webtransport.sessions import Sessions
+from chiron.protocols.webtransport.sessions import Sessions, datagram_prefix
 
 __all__ = [
     "CapsuleError",
@@ -28,4 +28,5 @@ __all__ = [
     "SessionStream",
     "SessionStreamAborted",
     "Sessions",
+    "datagram_prefix",
 ]

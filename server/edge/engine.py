@@ -57,6 +57,24 @@ class Peer(Abortable, Protocol):
     def expired(self, due: Due, now: float) -> None: ...
 
 
+class Wakeable(Protocol):
+    def wake(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class DatagramRoute:
+    """Where the datagrams of a link go. Nothing of it raises."""
+
+    send: Callable[[int, bytes], bool]
+    """Takes the number of `connection`. False: it found no room."""
+    connection: int
+    prefix: bytes
+    socket: Wakeable
+    """Is woken once something was sent."""
+    refused: Callable[[], None]
+    """The link should ask again how much room there is."""
+
+
 class Engine:
     """`ports.LinkTransport` over a hub, on whatever loop `start` is called in.
 
@@ -86,8 +104,8 @@ class Engine:
         """Links that ended, by WebSocket close code: of whoever sent the first, 1006 where nobody did."""
         self.frames = 0
         """That links were sent by their clients."""
-        self.datagrams: dict[int, Callable[[bytes], None]] = {}
-        """By link: where the events go that the hub makes datagrams of. Must not raise."""
+        self.datagrams: dict[int, DatagramRoute] = {}
+        """By link: where the events go that the hub makes datagrams of."""
         self.flushed: list[Callable[[], None]] = []
         """Called at the end of each flush, for those whose bytes leave together. Must not raise."""
         self._on_poisoned = on_poisoned
@@ -216,10 +234,7 @@ class Engine:
                     if peer is not None:
                         peer.write(data, last)
                 if self.datagrams:
-                    for link, data in hub.take_datagrams():
-                        sent += len(data)
-                        if (send := self.datagrams.get(link)) is not None:
-                            send(data)
+                    sent += self._send_datagrams()
                 if time.perf_counter() - began > FLUSH_SECONDS:
                     self.wake()
                     break
@@ -228,6 +243,23 @@ class Engine:
         work.seconds += time.perf_counter() - began
         work.calls += 1
         work.bytes += sent
+
+    def _send_datagrams(self) -> int:
+        """Bytes of what the hub made. What finds no room is lost, as datagrams may be."""
+        sent = 0
+        routes = self.datagrams
+        socket: Wakeable | None = None
+        for link, data in self.hub.take_datagrams():
+            route = routes.get(link)
+            if route is None:
+                continue
+            sent += len(data)
+            if not route.send(route.connection, route.prefix + data):
+                route.refused()
+            if route.socket is not socket:
+                socket = route.socket
+                socket.wake()
+        return sent
 
     def _expired(self, due: Due, connection: int) -> None:
         peer = self.peers.get(connection)

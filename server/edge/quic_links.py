@@ -10,8 +10,9 @@ import structlog
 
 from chiron._core import Broken, Ended, PeerClosed
 from chiron.protocols import http3
+from chiron.protocols.webtransport import datagram_prefix
 from chiron.server.edge.connection import ABNORMAL, HOLD_MARK
-from chiron.server.edge.engine import Due
+from chiron.server.edge.engine import DatagramRoute, Due
 from chiron.server.edge.phase import NEXT, Phase
 from chiron.server.edge.quic_exchange import Channel
 from chiron.server.edge.service import WebSocketService
@@ -299,7 +300,13 @@ class SessionLink(QuicLink):
         super().__init__(channel, service, session, engine.hub.open_link(engine.now()), address)
         self.data_stream: int | None = None
         """The link's own, once it is there."""
-        engine.datagrams[self.id] = self.send_datagram
+        engine.datagrams[self.id] = DatagramRoute(
+            channel.socket.endpoint.send_datagram,
+            channel.number,
+            datagram_prefix(session),
+            channel.socket,
+            self.moved,
+        )
 
     def moved(self) -> None:
         """The path may be another: so may the size of what passes."""
@@ -325,15 +332,6 @@ class SessionLink(QuicLink):
         except BaseException as error:
             self._fail(error)
 
-    def send_datagram(self, data: bytes) -> None:
-        """What finds no room is lost, as datagrams may be; the next ones are made for the room that there is."""
-        try:
-            if not self._channel.http.send_session_datagram(self._stream, data):
-                self.moved()
-            self._channel.socket.wake()
-        except BaseException as error:
-            self._fail(error)
-
     def stream_lost(self) -> None:
         """The client gave up the link's stream: the session is of no use."""
         self._part()
@@ -354,4 +352,5 @@ class SessionLink(QuicLink):
         self._channel.http.reset(self._stream, code)
 
     def _farewell(self) -> None:
+        self._channel.engine.datagrams.pop(self.id, None)
         self._channel.http.close_session(self._stream, self._close_code or NORMAL, self._reason)

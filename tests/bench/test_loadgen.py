@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections import Counter
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import aioquic_server
 import pytest
+from quic_path import Pair
 from scripted import Peer, Realtime
+
+from chiron.server.edge import certificates
 
 ROOT = Path(__file__).resolve().parents[2]
 CHANNEL = "conv:0193a000-0000-7000-8000-000000000001"
@@ -189,6 +195,31 @@ async def test_an_order_that_is_none_is_told(generator: Generator) -> None:
     answer = await generator.order("dance")
     assert answer["at"] == "failed"
     assert "not an order" in answer["reason"]
+
+
+async def test_only_those_ask_whose_turn_it_is(program: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: Counter[bytes] = Counter()
+    hear = aioquic_server.Echo._on_event
+
+    def counting(self: aioquic_server.Echo, event: Any) -> None:
+        asked[dict(event.headers)[b":path"]] += 1
+        hear(self, event)
+
+    monkeypatch.setattr(aioquic_server.Echo, "_on_event", counting)
+    process = await asyncio.create_subprocess_exec(
+        *(program, "quic"), stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
+    )
+    generator, certificate = Generator(process), certificates.development(tmp_path, datetime.now(UTC))
+    async with aioquic_server.echoing(Pair(certificate.chain, certificate.key), tmp_path) as port:
+        at = {"address": f"127.0.0.1:{port}", "authority": str(tmp_path / "ca.pem"), "name": "localhost"}
+        for group in ("a", "b"):
+            await generator.order("open", group=group, at=at, connections=2, at_once=2)
+        for group in ("a", "b", "a", "b"):
+            ordered = {"path": f"/{group}", "token": None, "streams": 3, "requests": 40, "body_bytes": 2}
+            report = await generator.order("get", group=group, **ordered)
+            assert (report["done"], report["lost"]) == (40, 0)
+        await generator.left()
+    assert asked == {b"/a": 80, b"/b": 80}
 
 
 async def test_it_ends_with_whoever_gives_the_orders(generator: Generator) -> None:
