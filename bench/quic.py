@@ -1,7 +1,8 @@
 """QUIC: what requests, handshakes, downloads and pushes over HTTP/3 cost the server, beside bare aioquic on uvloop.
 
 The server is Chiron embedded in a program with two routes of its own: router, limits, token check and links are what
-every client gets. The peer is aioquic's own asyncio server, which has none of these.
+every client gets. The peers are aioquic's own asyncio server and, for what an ASGI server does, hypercorn, which have
+none of these.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any, TypeAlias, TypedDict
 
 import msgspec
 import psutil
@@ -83,6 +84,8 @@ class Row(msgspec.Struct):
     """Of aioquic's own server."""
     times: float
     """Median of aioquic's in ours."""
+    hypercorn: Spread | None
+    """Of hypercorn; None for what an ASGI server has no part in."""
     wanted: float
     latency_ms: Latency
     """Ours."""
@@ -140,6 +143,7 @@ class Scenario:
     chiron: Callable[[], Awaitable[Report]]
     bare: Callable[[Report], Awaitable[Report]]
     """Is given what Chiron's turn came to."""
+    hypercorn: Callable[[], Awaitable[Report]] | None
     units: Callable[[Report], float]
     expected: Callable[[Report], int]
 
@@ -151,44 +155,52 @@ async def run(size: Size, cores: Cores, program: str) -> Result:
         stack.callback(shutil.rmtree, folder)
         say("QUIC: starting the servers")
         chiron, talking, idle = await _chiron(stack, cores, folder, size)
-        bare = await _bare(stack, cores, folder, chiron)
+        bare, hypercorn = [await _peer(stack, cores, folder, chiron, name) for name in ("bare", "hypercorn")]
+        sides = (chiron, bare, hypercorn)
         result = Result([], size.idle_links, 0.0, 0.0)
         for connections, streams, wanted in ((8, 8, 2.0), (32, 1, 3.0)):
-            scenario = _requests(fleet, chiron, bare, connections, streams, size.requests, wanted)
-            for side in (chiron, bare):
+            scenario = _requests(fleet, sides, connections, streams, size.requests, wanted)
+            for side in sides:
                 await fleet.order("open", group=side.name, at=side.at, connections=connections, at_once=8)
-            result.rows.append(await _measure(scenario, size, chiron, bare))
+            result.rows.append(await _measure(scenario, size, *sides))
             if streams == 1:
-                result.rows.append(await _measure(_download(fleet, chiron, bare), size, chiron, bare))
-            for side in (chiron, bare):
+                result.rows.append(await _measure(_download(fleet, sides), size, *sides))
+            for side in sides:
                 await fleet.order("close", group=side.name)
-        result.rows.append(await _measure(_handshakes(fleet, chiron, bare, size.handshakes), size, chiron, bare))
+        result.rows.append(await _measure(_handshakes(fleet, sides, size.handshakes), size, *sides))
         await _open_links(fleet, chiron, bare, talking, idle, result)
         for beside in (False, True):
             for together in (1, BURST):
                 scenario = _pushes(fleet, bare, size, together, beside=beside)
-                result.rows.append(await _measure(scenario, size, chiron, bare))
+                result.rows.append(await _measure(scenario, size, *sides))
     return result
 
 
-async def _measure(scenario: Scenario, size: Size, chiron: Side, bare: Side) -> Row:
-    """Both in turn, once to warm up and then `size.rounds` times."""
+async def _measure(scenario: Scenario, size: Size, chiron: Side, bare: Side, hypercorn: Side) -> Row:
+    """All in turn, once to warm up and then `size.rounds` times."""
     say(f"QUIC: {scenario.what}")
     ours: list[float] = []
     theirs: list[float] = []
+    others: list[float] = []
     reports: list[Report] = []
+
+    async def cost(side: Side, asking: Awaitable[Report]) -> tuple[Report, float]:
+        began = side.cpu()
+        report = await asking
+        return report, (side.cpu() - began) / scenario.units(report) * scenario.scale
+
     for turn in range(size.rounds + 1):
-        began = chiron.cpu()
-        report = await scenario.chiron()
-        mine = (chiron.cpu() - began) / scenario.units(report) * scenario.scale
-        began = bare.cpu()
-        other = await scenario.bare(report)
-        its = (bare.cpu() - began) / scenario.units(other) * scenario.scale
+        report, mine = await cost(chiron, scenario.chiron())
+        _, its = await cost(bare, scenario.bare(report))
+        other = (await cost(hypercorn, scenario.hypercorn()))[1] if scenario.hypercorn is not None else None
         if turn:
             ours.append(mine)
             theirs.append(its)
             reports.append(report)
-            say(f"  {mine:.2f} {scenario.unit}; aioquic {its:.2f}")
+            if other is not None:
+                others.append(other)
+            beside = "" if other is None else f"; hypercorn {other:.2f}"
+            say(f"  {mine:.2f} {scenario.unit}; aioquic {its:.2f}{beside}")
     troubles: dict[str, int] = {}
     for report in reports:
         for trouble, count in report.troubles.items():
@@ -199,6 +211,7 @@ async def _measure(scenario: Scenario, size: Size, chiron: Side, bare: Side) -> 
         cpu=Spread.of(ours),
         bare=Spread.of(theirs),
         times=Spread.of(theirs).median / Spread.of(ours).median,
+        hypercorn=Spread.of(others) if others else None,
         wanted=scenario.wanted,
         latency_ms=max((report.latency_ms for report in reports), key=lambda latency: latency.p99),
         expected=sum(scenario.expected(report) for report in reports),
@@ -211,9 +224,13 @@ async def _measure(scenario: Scenario, size: Size, chiron: Side, bare: Side) -> 
 # --- scenarios --------------------------------------------------------------------------------------------------------
 
 
-def _requests(
-    fleet: Fleet, chiron: Side, bare: Side, connections: int, streams: int, requests: int, wanted: float
-) -> Scenario:
+Sides: TypeAlias = tuple[Side, Side, Side]
+"""Chiron, aioquic, hypercorn."""
+
+
+def _requests(fleet: Fleet, sides: Sides, connections: int, streams: int, requests: int, wanted: float) -> Scenario:
+    chiron, bare, hypercorn = sides
+
     async def ask(side: Side) -> Report:
         members = {"path": side.small, "token": side.token, "body_bytes": 100}
         return await fleet.order("get", group=side.name, streams=streams, requests=requests, **members)
@@ -225,12 +242,15 @@ def _requests(
         wanted=wanted,
         chiron=lambda: ask(chiron),
         bare=lambda _: ask(bare),
+        hypercorn=lambda: ask(hypercorn),
         units=lambda report: report.done,
         expected=lambda _: requests,
     )
 
 
-def _download(fleet: Fleet, chiron: Side, bare: Side) -> Scenario:
+def _download(fleet: Fleet, sides: Sides) -> Scenario:
+    chiron, bare, hypercorn = sides
+
     async def ask(side: Side) -> Report:
         members = {"path": side.large, "token": None, "body_bytes": LARGE_MIB << 20}
         return await fleet.order("get", group=side.name, streams=1, requests=1, **members)
@@ -242,12 +262,15 @@ def _download(fleet: Fleet, chiron: Side, bare: Side) -> Scenario:
         wanted=8.0,
         chiron=lambda: ask(chiron),
         bare=lambda _: ask(bare),
+        hypercorn=lambda: ask(hypercorn),
         units=lambda report: report.bytes / (1 << 20),
         expected=lambda _: LARGE_MIB,
     )
 
 
-def _handshakes(fleet: Fleet, chiron: Side, bare: Side, count: int) -> Scenario:
+def _handshakes(fleet: Fleet, sides: Sides, count: int) -> Scenario:
+    chiron, bare, hypercorn = sides
+
     async def shake(side: Side) -> Report:
         return await fleet.order("handshakes", at=side.at, connections=count, at_once=4)
 
@@ -258,6 +281,7 @@ def _handshakes(fleet: Fleet, chiron: Side, bare: Side, count: int) -> Scenario:
         wanted=3.0,
         chiron=lambda: shake(chiron),
         bare=lambda _: shake(bare),
+        hypercorn=lambda: shake(hypercorn),
         units=lambda report: report.done,
         expected=lambda _: count,
     )
@@ -288,6 +312,7 @@ def _pushes(fleet: Fleet, bare: Side, size: Size, together: int, *, beside: bool
         wanted=4.0,
         chiron=ours,
         bare=theirs,
+        hypercorn=None,
         units=lambda report: report.datagrams + report.events if beside else report.records,
         expected=lambda report: report.expected,
     )
@@ -324,13 +349,13 @@ async def _chiron(
     return Side("chiron", process, at, "/small", "/large", people[0].token), talking, idle
 
 
-async def _bare(stack: contextlib.AsyncExitStack, cores: Cores, folder: Path, chiron: Side) -> Side:
+async def _peer(stack: contextlib.AsyncExitStack, cores: Cores, folder: Path, chiron: Side, name: str) -> Side:
     tls = folder / "data" / "tls"
-    command = [*python("bare_aioquic.py"), str(tls / "leaf.pem"), str(tls / "leaf.key")]
-    process = await stack.enter_async_context(child(*command))
+    program = {"bare": "bare_aioquic.py", "hypercorn": "hypercorn_app.py"}[name]
+    process = await stack.enter_async_context(child(*python(program), str(tls / "leaf.pem"), str(tls / "leaf.key")))
     port = await process.answer()
     cores.pin([process.pid], cores.measured)
-    return Side("bare", process, {**chiron.at, "address": f"127.0.0.1:{port}"}, "/small", "/large", None)
+    return Side(name, process, {**chiron.at, "address": f"127.0.0.1:{port}"}, "/small", "/large", None)
 
 
 @contextlib.asynccontextmanager

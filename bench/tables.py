@@ -184,7 +184,7 @@ def _scores(result: score.Result, judged: bool) -> str:
 
 
 def _quic(result: quic.Result, judged: bool) -> str:
-    head = ("what", "unit", "Chiron", "bare aioquic", "times less", "wanted", "p99 ms", "came")
+    head = ("what", "unit", "Chiron", "bare aioquic", "times less", "wanted", "hypercorn", "p99 ms", "came")
     rows = [
         (
             row.what,
@@ -193,6 +193,7 @@ def _quic(result: quic.Result, judged: bool) -> str:
             row.bare.show(),
             f"{row.times:.1f}",
             _verdict(row.times, row.wanted if judged else None, at_most=False),
+            "" if row.hypercorn is None else row.hypercorn.show(),
             f"{row.latency_ms.p99:.1f}",
             f"{row.came} of {row.expected}",
         )
