@@ -28,6 +28,10 @@ BODIES = 8
 _PROTOCOLS = {"link": frozenset({"websocket", "webtransport"}), "message": frozenset({"websocket"})}
 """What an extended CONNECT may ask for, by mode of the service: a WebTransport session has no messages."""
 
+# Plain integers, for members of an enumeration cost a call each time they are named.
+_MOVED = int(Kind.MOVED)
+_CLOSED = int(Kind.CLOSED)
+
 _log = structlog.get_logger("chiron.edge")
 
 
@@ -114,14 +118,14 @@ class QuicConnection:
         """May raise; after CLOSED nothing is left of the connection in any case."""
         kind = event[1]
         try:
-            if kind == Kind.MOVED:
+            if kind == _MOVED:
                 self._move()
             for each in self._http.receive(event, now):
                 self._on_event(each, now)
             if not self._gone:
                 self._arm(now)
         finally:
-            if kind == Kind.CLOSED:
+            if kind == _CLOSED:
                 self.leave()
 
     def expired(self, now: float) -> None:
@@ -261,9 +265,10 @@ class QuicConnection:
         exchange = self._exchanges.pop(stream, None)
         if exchange is not None:
             self._body_bytes -= exchange.body_bytes
-        link = self._links.pop(stream, None)
-        if isinstance(link, SessionLink) and link.data_stream is not None:
-            self._links.pop(link.data_stream, None)
+        if self._links:
+            link = self._links.pop(stream, None)
+            if isinstance(link, SessionLink) and link.data_stream is not None:
+                self._links.pop(link.data_stream, None)
         now = self._sent_at = time.monotonic()
         if self._draining and not self._gone:
             self._arm(now)

@@ -242,8 +242,23 @@ class Gateway:
             match = found
             principal = self._identify(exchange, match.route)
         route = match.route
+        body = query = once = None
+        if not match.plain or "idempotency-key" in exchange.names:
+            once = await self._check(request, match, principal, exchange.names)
+            body = decode_body(request, route.body) if route.body is not None else None
+            query = decode_query(request.target, route.query) if route.query is not None else None
+        result = await route.handler(Call(principal, match.params, body, query, request, once))
+        if once is None and type(result) is Response:
+            return result
+        return _encode(route, result, (idempotency.REPLAYED,) if _is_replay(once) else ())
+
+    async def _check(
+        self, request: Request, match: Match, principal: Principal | None, names: Mapping[str, str]
+    ) -> Once | None:
+        """Whether who asks may do it; and whether it was done before, where the client says how it is known again."""
+        route = match.route
         once: Once | None = None
-        if "idempotency-key" in exchange.names:
+        if "idempotency-key" in names:
             once = idempotency.once(request, route, principal, match.params)
         if principal is not None:
             if route.rule.verified and not principal.verified:
@@ -254,12 +269,7 @@ class Gateway:
                 await self._replays.find(once)
             if route.rule.check is not None and not _is_replay(once):
                 await route.rule.check(principal, match.params)
-        body = decode_body(request, route.body) if route.body is not None else None
-        query = decode_query(request.target, route.query) if route.query is not None else None
-        result = await route.handler(Call(principal, match.params, body, query, request, once))
-        if once is None and type(result) is Response:
-            return result
-        return _encode(route, result, (idempotency.REPLAYED,) if _is_replay(once) else ())
+        return once
 
     def _admit(self, exchange: _Exchange, route: Route) -> Principal | None:
         """The short way to `_match` and `_identify`; None: the long one has to be gone."""

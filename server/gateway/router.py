@@ -51,6 +51,14 @@ class _Node:
 class Match(msgspec.Struct, frozen=True):
     route: Route
     params: Mapping[str, Any]
+    plain: bool
+    """It reads only, and nothing is to be checked or decoded once it is known who asks."""
+
+    @classmethod
+    def of(cls, route: Route, params: Mapping[str, Any]) -> Match:
+        rule = route.rule
+        guarded = rule.verified or rule.check is not None or route.body is not None or route.query is not None
+        return cls(route, params, route.method == "GET" and not guarded)
 
 
 Found: TypeAlias = tuple[dict[str, Route], dict[str, Any]]
@@ -77,7 +85,7 @@ class Router:
         for routes, params in found:
             route = routes.get(wanted)
             if route is not None:
-                return Match(route, params)
+                return Match.of(route, params)
         raise Refused("method", method=method[:20], allowed=", ".join(_allowed(found)))
 
     def options(self, path: str) -> tuple[str, list[str]]:
@@ -111,7 +119,7 @@ class Router:
         if node.routes.setdefault(route.method, route) is not route:
             raise ValueError(f"{route.method} {route.path} is there twice")
         if not names:
-            self.literal[route.method, route.path] = Match(route, MappingProxyType({}))
+            self.literal[route.method, route.path] = Match.of(route, MappingProxyType({}))
 
 
 def _walk(node: _Node, segments: list[str], params: dict[str, Any]) -> Iterable[Found]:

@@ -15,8 +15,8 @@ from chiron.server.ports import Request
 
 _DRAWN = 4096
 """Random bytes that are fetched at a time."""
-_BYTES = 32
-"""Of them for one request: 16 of the trace, 8 of the span, 8 of the request."""
+_PARTS = re.compile(r"(.{16})(.{32})(.{16})")
+"""Of their digits for each request: its id, the trace, its span."""
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _TRACEPARENT = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}(-.*)?", re.DOTALL)
 
@@ -39,18 +39,13 @@ class Contexts:
     """Makes contexts. Random bytes are fetched many at a time: a call for each request cost more than all the rest."""
 
     def __init__(self) -> None:
-        self._digits = ""
-        self._spent = 0
+        self._drawn: list[tuple[str, str, str]] = []
 
     def new(self) -> Context:
         """Of what came and was no request, or names neither an id nor a trace."""
-        start = self._spent
-        if start >= len(self._digits):
-            self._digits = os.urandom(_DRAWN).hex()
-            start = 0
-        self._spent = start + 2 * _BYTES
-        digits = self._digits
-        return Context(digits[start + 48 : start + 64], digits[start : start + 32], digits[start + 32 : start + 48])
+        if not self._drawn:
+            self._drawn = _PARTS.findall(os.urandom(_DRAWN).hex())
+        return Context(*self._drawn.pop())
 
     def of(self, request: Request, names: Mapping[str, str]) -> Context:
         """Of a request, whose fields `names` has by name."""
