@@ -1,0 +1,65 @@
+"""A message that is held for review, in the browsers of who wrote it and of who waits for it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from typing import Any
+
+import pytest
+from browsing import PASSWORD, PATIENCE, NewPage, chromium, open_conversation, people, say, see, sign_in
+from commands import chiron
+from playwright.async_api import expect
+
+from chiron.client import Api
+
+HARSH = "kill yourself you worthless idiot, nobody wants you here"
+"""For which the policy of groups holds."""
+
+
+@pytest.fixture
+async def new_page(server: Any) -> AsyncIterator[NewPage]:
+    async with chromium() as browser, people(browser, server.address) as make:
+        yield make
+
+
+@pytest.fixture
+async def accounts(server: Any) -> AsyncIterator[list[Api]]:
+    made = [Api(server.address) for _ in range(3)]
+    async with AsyncExitStack() as stack:
+        for api in made:
+            stack.push_async_callback(api.close)
+        yield made
+
+
+async def test_it_is_its_authors_alone_until_a_moderator_releases_it(
+    server: Any, new_page: NewPage, accounts: list[Api]
+) -> None:
+    ada, bob, mia = accounts
+    for api, name in ((ada, "Ada"), (bob, "Bob"), (mia, "Mia")):
+        await api.register(f"{name.lower()}@example.org", PASSWORD, name)
+    await bob.group("Herons", ["ada@example.org"])
+    appointed = await chiron("moderation", "grant", "mia@example.org", "--data-dir", str(server.data))
+    assert appointed.status == 0, appointed.said
+
+    pages = {}
+    for name in ("Ada", "Bob"):
+        page = pages[name] = await new_page()
+        await sign_in(page, name)
+        await open_conversation(page, "Herons")
+    await say(pages["Ada"], "Good morning")
+    await say(pages["Ada"], HARSH)
+    await see(pages["Ada"], HARSH)
+    await see(pages["Ada"], "Waiting for review. Only you can see it until then.")
+    await see(pages["Bob"], "Good morning")
+    await see(pages["Bob"], "A message is being reviewed")
+    await expect(pages["Bob"].get_by_text(HARSH)).to_have_count(0)
+
+    [held] = (await mia.held())["items"]
+    await mia.decide(held["message"], "release")
+    await see(pages["Bob"], HARSH)
+    await expect(pages["Bob"].get_by_text("A message is being reviewed")).to_have_count(0, timeout=PATIENCE)
+    await expect(pages["Ada"].get_by_text("Waiting for review")).to_have_count(0, timeout=PATIENCE)
+    await pages["Bob"].reload()
+    await open_conversation(pages["Bob"], "Herons")
+    await see(pages["Bob"], HARSH)
