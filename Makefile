@@ -54,7 +54,7 @@ docs: setup ## write the pages that are made from sources
 # Where DATA.md and the files that it names are.
 DATA ?= ../shared/data/moderation
 
-train: $(VENV)/.training ## train the content scorer's model: an hour; writes weights and docs/model-card.md
+train: $(VENV)/.training ## train the content scorer's model: ten minutes; writes weights and docs/model-card.md
 	$(BIN)/python -m training --data $(DATA) train
 	$(BIN)/python -m training --data $(DATA) card
 
