@@ -1,4 +1,5 @@
-"""The transport half of h3spec (github.com/kazu-yamamoto/h3spec, TransportError.hs), restated against both engines.
+"""The transport half of h3spec (github.com/kazu-yamamoto/h3spec, TransportError.hs), restated against both engines, and
+against a server that runs.
 
 A client whose handshake or packets are faulty must be told so: each case names the clause that says it. As in h3spec a
 generic code will do where the clause names a specific one (RFC 9000 §11, RFC 9001 §4.8). `DEVIATIONS` is what an engine
@@ -7,8 +8,9 @@ does otherwise; a case in it fails when the engine has learnt better.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
+from typing import cast
 
 import pytest
 from aioquic import tls
@@ -21,10 +23,12 @@ from aioquic.quic.packet import (
     push_quic_transport_parameters,
 )
 from faulty_quic import frame, packet
-from quic_path import CONNECTION, ENGINES, SERVER, Guest, Path, pair
+from quic_path import CONNECTION, ENGINES, SERVER, Guest, Pair, Path, pair
+from remote_quic import Remote
+from serving import Server
 
 from chiron.protocols.quic.client import ClientEndpoint
-from chiron.protocols.quic.endpoint import Address, Ending, Kind
+from chiron.protocols.quic.endpoint import Address, Ending, Kind, ServerEndpoint
 from chiron.protocols.quic.transport import Transport
 
 Alert = tls.AlertDescription
@@ -40,14 +44,15 @@ _GENERIC_ALERTS = {Alert.internal_error, Alert.handshake_failure}
 class Case:
     """One engine, and one client that is told what to do wrong."""
 
-    def __init__(self, engine: str, name: str) -> None:
+    def __init__(self, engine: str, name: str, path: Path, authority: Pair) -> None:
         self.engine = engine
         self.name = name
-        self.path = Path(ENGINES[engine]())
+        self.path = path
+        self.authority = authority
 
     def client(self, **options: object) -> tuple[ClientEndpoint, Transport]:
         """A client that has not sent anything yet."""
-        client = ClientEndpoint("localhost", SERVER, now=self.path.now, ca=pair("localhost").chain, **options)  # type: ignore[arg-type]
+        client = ClientEndpoint("localhost", SERVER, now=self.path.now, ca=self.authority.chain, **options)  # type: ignore[arg-type]
         return client, client._transport
 
     def start(self, client: ClientEndpoint) -> Guest:
@@ -56,7 +61,7 @@ class Case:
 
     def after_handshake(self, payload: bytes, *, reserved: bool = False) -> None:
         """A packet in 1-RTT, of which the frames are given."""
-        guest = self.path.connect()
+        guest = self.path.connect(ca=self.authority)
         self.path.rest(0.1)
         transport = guest.endpoint._transport  # type: ignore[attr-defined]
         self.path.send(guest, packet(transport, tls.Epoch.ONE_RTT, payload, reserved=reserved))
@@ -134,7 +139,10 @@ class Case:
 
     def _expect(self, codes: Iterable[int]) -> None:
         guest, path = self._guest, self.path
-        path.rest(2.0)
+        if self.engine == SERVING:
+            path.run(lambda: bool(guest.of(Kind.CLOSED)))
+        else:
+            path.rest(2.0)
         closed = [(event[2], event[4]) for event in guest.of(Kind.CLOSED)]
         right = len(closed) == 1 and closed[0][0] == Ending.TRANSPORT and closed[0][1] in set(codes)
         if (deviation := DEVIATIONS.get((self.engine, self.name))) is not None:
@@ -142,16 +150,27 @@ class Case:
         else:
             assert right, f"closed: {closed}, allowed: {sorted(codes)}"
         # What one client does wrong is nobody else's loss.
-        path.connect()
+        path.connect(ca=self.authority)
 
 
 def connection_id_frame(*, number: int, retire: int, cid: bytes) -> bytes:
     return frame(0x18, number, retire, bytes((len(cid),)), cid, bytes(16))
 
 
-@pytest.fixture(params=ENGINES)
-def case(request: pytest.FixtureRequest) -> Case:
-    return Case(request.param, request.node.originalname)
+SERVING = "server"
+
+
+@pytest.fixture(params=[*ENGINES, SERVING])
+def case(request: pytest.FixtureRequest) -> Iterator[Case]:
+    name = request.node.originalname
+    if request.param in ENGINES:
+        yield Case(request.param, name, Path(ENGINES[request.param]()), pair("localhost"))
+        return
+    server: Server = request.getfixturevalue("server")
+    remote = Remote(server.secure)
+    path = Path(cast(ServerEndpoint, remote))
+    yield Case(SERVING, name, path, Pair(server.authority.read_bytes(), b""))
+    remote.close()
 
 
 # --- flow control and limits ----------------------------------------------------------------------------------------
@@ -339,7 +358,7 @@ def test_rfc9001_8_3_end_of_early_data_message(case: Case) -> None:
 
 
 def test_rfc9001_8_3_crypto_frame_in_0_rtt(case: Case) -> None:
-    guest = case.path.connect()
+    guest = case.path.connect(ca=case.authority)
     first = guest.endpoint
     assert isinstance(first, ClientEndpoint)
     case.path.run(lambda: first.session_ticket is not None)
