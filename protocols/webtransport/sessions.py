@@ -35,21 +35,16 @@ class State(Enum):
     OPEN = auto()
 
 
-_OPEN = State.OPEN
-"""Members of an enumeration cost a call each time they are named."""
-
-
 def datagram_prefix(session: int) -> bytes:
     """What the datagrams of a session begin with (RFC 9297 §2.1)."""
     return varint.encode(session // 4)
 
 
 class Session:
-    __slots__ = ("began", "ended", "held", "number", "opened", "prefix", "reader", "state", "streams", "waiting")
+    __slots__ = ("began", "ended", "held", "number", "opened", "reader", "state", "streams", "waiting")
 
     def __init__(self, number: int, state: State, began: float, limits: Limits) -> None:
         self.number = number
-        self.prefix = datagram_prefix(number)
         self.state = state
         self.began = began
         self.reader = capsules.CapsuleReader(
@@ -112,7 +107,7 @@ class Sessions:
     def accept(self, number: int) -> list[SessionEvent]:
         """The request is answered with 2xx. What came before it follows."""
         session = self.sessions[number]
-        session.state = _OPEN
+        session.state = State.OPEN
         events, session.waiting = session.waiting, []
         self._forget_early(session, events)
         for stream in session.streams:
@@ -121,13 +116,13 @@ class Sessions:
 
     def is_open(self, number: int) -> bool:
         session = self.sessions.get(number)
-        return session is not None and session.state is _OPEN
+        return session is not None and session.state is State.OPEN
 
     def end(self, number: int) -> None:
         """A session is over, or was never accepted: so are its streams."""
         session = self.sessions.get(number)
         if session is not None:
-            self._refuse(session, draft02.SESSION_GONE if session.state is _OPEN else None)
+            self._refuse(session, draft02.SESSION_GONE if session.state is State.OPEN else None)
 
     def expire(self, before: float) -> None:
         """Give up sessions whose first stream came `before`, and whose request did not."""
@@ -150,7 +145,7 @@ class Sessions:
         Raises CapsuleError where the message is malformed.
         """
         session = self.sessions[number]
-        if session.state is not _OPEN:
+        if session.state is not State.OPEN:
             session.held += data
             session.ended = end
             if len(session.held) > self._limits.early_bytes:
@@ -183,7 +178,7 @@ class Sessions:
             raise SessionIdError
         session = self.sessions.get(number)
         gone = session is None and not self._unseen(number)
-        early = not gone and (session is None or session.state is not _OPEN)
+        early = not gone and (session is None or session.state is not State.OPEN)
         full = early and self.early_streams >= self._limits.early_streams
         if gone or full or (session is not None and session.opened >= self._limits.streams):
             code = draft02.SESSION_GONE if gone else draft02.BUFFERED_STREAM_REJECTED
@@ -240,7 +235,7 @@ class Sessions:
     def open_stream(self, number: int, unidirectional: bool) -> int:
         """A stream of ours; -1 when the session or connection is gone."""
         session = self.sessions.get(number)
-        if session is None or session.state is not _OPEN:
+        if session is None or session.state is not State.OPEN:
             return -1
         stream = self._endpoint.open_stream(self._connection, unidirectional)
         if stream < 0:
@@ -272,10 +267,7 @@ class Sessions:
             self._retire(lane)
 
     def send_datagram(self, number: int, data: bytes) -> bool:
-        session = self.sessions.get(number)
-        if session is None or session.state is not _OPEN:
-            return False
-        return self._endpoint.send_datagram(self._connection, session.prefix + data)
+        return self.is_open(number) and self._endpoint.send_datagram(self._connection, datagram_prefix(number) + data)
 
     def max_datagram(self, number: int) -> int:
         """Bytes that a datagram may have now; 0: none can be sent."""
@@ -287,7 +279,7 @@ class Sessions:
 
     def _tell(self, session: Session, event: SessionEvent, size: int) -> list[SessionEvent]:
         """What happened in a session: now, or when it is accepted. Beyond the room for that its streams are refused."""
-        if session.state is _OPEN:
+        if session.state is State.OPEN:
             return [event]
         if (
             self._early_bytes + size > self._limits.early_bytes

@@ -6,13 +6,13 @@ import asyncio
 import os
 import re
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-from browsing import PASSWORD, PATIENCE, NewPage, chromium, people, sign_in, sign_up, violations
+from browsing import PASSWORD, PATIENCE, NewPage, sign_in, sign_up, violations
 from playwright.async_api import expect
 from serving import Server, until
 
@@ -27,12 +27,6 @@ async def server(new_server: Callable[[], Server]) -> Server:
     made.settings["CHIRON_IDENTITY_VERIFICATION"] = "required"
     await made.start()
     return made
-
-
-@pytest.fixture
-async def new_page(server: Server) -> AsyncIterator[NewPage]:
-    async with chromium() as browser, people(browser, server.address) as make:
-        yield make
 
 
 async def link_from_mail(server: Server, email: str, page: str) -> str:

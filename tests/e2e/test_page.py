@@ -6,7 +6,6 @@ import asyncio
 import os
 import re
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,49 +13,17 @@ import pytest
 from browsing import (
     PASSWORD,
     PATIENCE,
+    Account,
     NewPage,
     begin_direct,
-    chromium,
     open_conversation,
-    people,
     say,
     see,
     sign_in,
     sign_up,
     violations,
 )
-from playwright.async_api import Browser, expect
-
-from chiron.client import Api
-
-Account = Callable[[str], Awaitable[Api]]
-
-
-@pytest.fixture
-async def browser() -> AsyncIterator[Browser]:
-    async with chromium() as browser:
-        yield browser
-
-
-@pytest.fixture
-async def new_page(server: Any, browser: Browser) -> AsyncIterator[NewPage]:
-    async with people(browser, server.address) as make:
-        yield make
-
-
-@pytest.fixture
-async def account(server: Any) -> AsyncIterator[Account]:
-    """Makes accounts of people who act by the API."""
-    made: list[Api] = []
-
-    async def make(name: str) -> Api:
-        made.append(Api(server.address))
-        await made[-1].register(f"{name.lower()}@example.org", PASSWORD, name)
-        return made[-1]
-
-    yield make
-    for api in made:
-        await api.close()
+from playwright.async_api import expect
 
 
 async def test_two_people_sign_up_and_talk_one_in_a_browser_one_in_a_terminal(server: Any, new_page: NewPage) -> None:

@@ -2,42 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
-from typing import Any
-
-import pytest
-from browsing import PASSWORD, PATIENCE, NewPage, chromium, open_conversation, people, say, see, sign_in
+from browsing import PATIENCE, Account, NewPage, open_conversation, say, see, sign_in
 from commands import chiron
 from playwright.async_api import expect
-
-from chiron.client import Api
+from serving import Server
 
 HARSH = "kill yourself you worthless idiot, nobody wants you here"
 """For which the policy of groups holds."""
 
 
-@pytest.fixture
-async def new_page(server: Any) -> AsyncIterator[NewPage]:
-    async with chromium() as browser, people(browser, server.address) as make:
-        yield make
-
-
-@pytest.fixture
-async def accounts(server: Any) -> AsyncIterator[list[Api]]:
-    made = [Api(server.address) for _ in range(3)]
-    async with AsyncExitStack() as stack:
-        for api in made:
-            stack.push_async_callback(api.close)
-        yield made
-
-
 async def test_it_is_its_authors_alone_until_a_moderator_releases_it(
-    server: Any, new_page: NewPage, accounts: list[Api]
+    server: Server, new_page: NewPage, account: Account
 ) -> None:
-    ada, bob, mia = accounts
-    for api, name in ((ada, "Ada"), (bob, "Bob"), (mia, "Mia")):
-        await api.register(f"{name.lower()}@example.org", PASSWORD, name)
+    _, bob, mia = [await account(name) for name in ("Ada", "Bob", "Mia")]
     await bob.group("Herons", ["ada@example.org"])
     appointed = await chiron("moderation", "grant", "mia@example.org", "--data-dir", str(server.data))
     assert appointed.status == 0, appointed.said

@@ -69,19 +69,6 @@ async def server(new_server: Callable[[], Server], engine: str) -> Server:
     return made
 
 
-@pytest.fixture
-async def browser() -> AsyncIterator[Browser]:
-    """Without any flag that concerns the network."""
-    async with chromium() as browser:
-        yield browser
-
-
-@pytest.fixture
-async def new_page(server: Server, browser: Browser) -> AsyncIterator[NewPage]:
-    async with people(browser, server.address) as make:
-        yield make
-
-
 async def over(page: Page, transport: str) -> None:
     """Wait until the page is connected and says that it is so over this.
 

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chiron._core import Admission as ShortWay
 from chiron._core import Limiter, Signer, Verifier
 from chiron.server.gateway import Gateway, Limits, Rates
 from chiron.server.gateway.admission import Admission
@@ -202,10 +203,9 @@ def test_another_login_goes_on_when_one_ends(house: House) -> None:
 
 @pytest.mark.parametrize("number", [float("nan"), float("inf"), -1.0])
 def test_numbers_that_mean_nothing_are_refused(number: float) -> None:
-    core = pytest.importorskip("chiron._core")
-    made = core.Admission(Limiter(1), Verifier("i", "a"), address=(1.0, 1.0), person=(1.0, 1.0), policy=("p", "q"))
+    made = ShortWay(Limiter(1), Verifier("i", "a"), address=(1.0, 1.0), person=(1.0, 1.0), policy=("p", "q"))
     for arguments in ((number, 1.0), (1.0, number)):
         with pytest.raises(ValueError, match="must be finite"):
             made.admit("Bearer x", "a", *arguments, 1.0)
     with pytest.raises(ValueError, match="above 0"):
-        core.Admission(Limiter(1), Verifier("i", "a"), address=(number, 1.0), person=(1.0, 1.0), policy=("p", "q"))
+        ShortWay(Limiter(1), Verifier("i", "a"), address=(number, 1.0), person=(1.0, 1.0), policy=("p", "q"))

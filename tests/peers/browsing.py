@@ -11,6 +11,8 @@ from typing import Any
 
 from playwright.async_api import Browser, Page, async_playwright, expect
 
+from chiron.client import Api
+
 PATIENCE = 30_000
 """Milliseconds for the page to show something."""
 PASSWORD = "correct horse battery"
@@ -18,6 +20,8 @@ PASSWORD = "correct horse battery"
 AXE = Path(__file__).parents[2] / "web" / "node_modules" / "axe-core" / "axe.min.js"
 
 NewPage = Callable[..., Awaitable[Page]]
+Account = Callable[[str], Awaitable[Api]]
+"""Makes the account of somebody who acts by the API."""
 
 NETWORK = re.compile(
     r"Failed to load resource|WebSocket connection to .* failed|Failed to establish a connection to|Connection lost"

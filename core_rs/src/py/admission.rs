@@ -1,5 +1,8 @@
 //! `Admission`: a limiter and a verifier, asked together.
-use super::{jwt::PyVerifier, limit::PyLimiter};
+use super::{
+    jwt::PyVerifier,
+    limit::{PyLimiter, meaningful},
+};
 use crate::{
     admission::{Asked, Rate, admit},
     error::Error,
@@ -20,11 +23,8 @@ pub(crate) struct PyAdmission {
 }
 
 fn rate((per_second, burst): (f64, f64)) -> Result<Rate, Error> {
-    let above_zero = |number: f64| number > 0.0 && number.is_finite();
-    if above_zero(per_second) && above_zero(burst) {
-        return Ok(Rate { per_second, burst });
-    }
-    Err(Error::Argument("rate and burst must be finite and above 0"))
+    meaningful(0.0, per_second, burst, 0.0)?;
+    Ok(Rate { per_second, burst })
 }
 
 #[pymethods]
@@ -52,8 +52,9 @@ impl PyAdmission {
         now: f64,
         wall: f64,
     ) -> PyResult<Option<(Py<PyAny>, Bound<'py, PyTuple>)>> {
-        if !(cost >= 0.0 && cost.is_finite() && now >= 0.0 && now.is_finite() && wall.is_finite()) {
-            return Err(Error::Argument("cost and times must be finite, cost and now not below 0").into());
+        meaningful(cost, self.person.per_second, self.person.burst, now)?;
+        if !wall.is_finite() {
+            return Err(Error::Argument("wall must be finite").into());
         }
         let (mut limiter, mut verifier) = (self.limiter.borrow_mut(py), self.verifier.borrow_mut(py));
         let asked = Asked { authorization, address, cost, now, wall };

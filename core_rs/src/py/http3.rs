@@ -8,7 +8,7 @@ use pyo3::{
     pybacked::PyBackedStr,
     types::{PyBytes, PyList, PyString, PyTuple},
 };
-use std::sync::{Mutex, PoisonError, TryLockError};
+use std::sync::{Mutex, TryLockError};
 
 type Head<'py> = (Py<PyString>, Py<PyString>, Py<PyString>, Py<PyString>, Bound<'py, PyList>, Option<Py<PyString>>);
 
@@ -60,7 +60,7 @@ impl PyResponseHeads {
         length: Option<usize>,
         content: &[u8],
     ) -> Result<Bound<'py, PyBytes>, Error> {
-        let mut writer = self.writer.lock().map_err(|_: PoisonError<_>| Error::Poisoned)?;
+        let mut writer = self.writer.lock().map_err(|_| Error::Poisoned)?;
         Ok(PyBytes::new(py, &writer.write(status, &fields, length, content)?))
     }
 }

@@ -30,7 +30,7 @@ impl PyLimiter {
     }
 }
 
-fn meaningful(cost: f64, rate: f64, burst: f64, now: f64) -> Result<(), Error> {
+pub(super) fn meaningful(cost: f64, rate: f64, burst: f64, now: f64) -> Result<(), Error> {
     let above_zero = |number: f64| number > 0.0 && number.is_finite();
     if !above_zero(rate) || !above_zero(burst) {
         return Err(Error::Argument("rate and burst must be finite and above 0"));
