@@ -14,6 +14,7 @@ from typing import Any, Protocol
 import structlog
 
 from chiron._core import Hub, Wheel
+from chiron.protocols.quic.endpoint import Endpoint
 from chiron.server.platform.timers import TICK, Timer, Timers
 
 FLUSH_BATCH = 64
@@ -61,20 +62,6 @@ class Wakeable(Protocol):
     def wake(self) -> None: ...
 
 
-@dataclass(frozen=True, slots=True)
-class DatagramRoute:
-    """Where the datagrams of a link go. Nothing of it raises."""
-
-    send: Callable[[int, bytes], bool]
-    """Takes the number of `connection`. False: it found no room."""
-    connection: int
-    prefix: bytes
-    socket: Wakeable
-    """Is woken once something was sent."""
-    refused: Callable[[], None]
-    """The link should ask again how much room there is."""
-
-
 class Engine:
     """`ports.LinkTransport` over a hub, on whatever loop `start` is called in.
 
@@ -104,8 +91,10 @@ class Engine:
         """Links that ended, by WebSocket close code: of whoever sent the first, 1006 where nobody did."""
         self.frames = 0
         """That links were sent by their clients."""
-        self.datagrams: dict[int, DatagramRoute] = {}
-        """By link: where the events go that the hub makes datagrams of."""
+        self.datagrams: dict[int, Callable[[], None]] = {}
+        """By link whose events leave as datagrams too: called when one found no room. Must not raise."""
+        self.sockets: dict[Endpoint, Wakeable] = {}
+        """Whom to wake once the hub gave datagrams to an endpoint."""
         self.flushed: list[Callable[[], None]] = []
         """Called at the end of each flush, for those whose bytes leave together. Must not raise."""
         self._on_poisoned = on_poisoned
@@ -246,19 +235,13 @@ class Engine:
 
     def _send_datagrams(self) -> int:
         """Bytes of what the hub made. What finds no room is lost, as datagrams may be."""
-        sent = 0
-        routes = self.datagrams
-        socket: Wakeable | None = None
-        for link, data in self.hub.take_datagrams():
-            route = routes.get(link)
-            if route is None:
-                continue
-            sent += len(data)
-            if not route.send(route.connection, route.prefix + data):
-                route.refused()
-            if route.socket is not socket:
-                socket = route.socket
+        sent, endpoints, refused = self.hub.send_datagrams()
+        for endpoint in endpoints:
+            socket = self.sockets.get(endpoint)
+            if socket is not None:
                 socket.wake()
+        for link in refused:
+            self.datagrams[link]()
         return sent
 
     def _expired(self, due: Due, connection: int) -> None:

@@ -12,7 +12,7 @@ from chiron._core import Broken, Ended, PeerClosed
 from chiron.protocols import http3
 from chiron.protocols.webtransport import datagram_prefix
 from chiron.server.edge.connection import ABNORMAL, HOLD_MARK
-from chiron.server.edge.engine import DatagramRoute, Due
+from chiron.server.edge.engine import Due
 from chiron.server.edge.phase import NEXT, Phase
 from chiron.server.edge.quic_exchange import Channel
 from chiron.server.edge.service import WebSocketService
@@ -300,13 +300,8 @@ class SessionLink(QuicLink):
         super().__init__(channel, service, session, engine.hub.open_link(engine.now()), address)
         self.data_stream: int | None = None
         """The link's own, once it is there."""
-        engine.datagrams[self.id] = DatagramRoute(
-            channel.socket.endpoint.send_datagram,
-            channel.number,
-            datagram_prefix(session),
-            channel.socket,
-            self.moved,
-        )
+        engine.datagrams[self.id] = self.moved
+        engine.hub.route_datagrams(self.id, channel.socket.endpoint, channel.number, datagram_prefix(session))
 
     def moved(self) -> None:
         """The path may be another: so may the size of what passes."""
@@ -352,5 +347,4 @@ class SessionLink(QuicLink):
         self._channel.http.reset(self._stream, code)
 
     def _farewell(self) -> None:
-        self._channel.engine.datagrams.pop(self.id, None)
         self._channel.http.close_session(self._stream, self._close_code or NORMAL, self._reason)

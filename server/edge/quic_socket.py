@@ -58,6 +58,7 @@ class QuicSocket:
         self._sock.setblocking(False)
         self._engine.loop.add_reader(self._descriptor, self._readable)
         self._engine.flushed.append(self._flush)
+        self._engine.sockets[self.endpoint] = self
 
     def wake(self) -> None:
         """Something was queued: have it sent at the end of this turn of the loop. Cheap to repeat."""
@@ -77,6 +78,7 @@ class QuicSocket:
         loop.remove_reader(self._descriptor)
         loop.remove_writer(self._descriptor)
         self._engine.flushed.remove(self._flush)
+        del self._engine.sockets[self.endpoint]
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

@@ -425,8 +425,13 @@ class Hub:
         `last`: nothing follows; half-close after writing it. `dirty` tells whether to call again. The bytes of a link
         on a stream are whole records, more than `write_bytes` only where one record alone is longer.
         """
-    def take_datagrams(self) -> list[tuple[int, bytes]]:
-        """Events that the last `flush` made datagrams of, in order: (link, one frame). The next `flush` drops them."""
+    def send_datagrams(self) -> tuple[int, list[Any], list[int]]:
+        """Send the events that the last `flush` made datagrams of, one frame each, in order. The next `flush` drops
+        what is left; a link without a route loses its own.
+
+        (bytes that were sent; the endpoints that have something to send now, most often each once; the links whose
+        endpoint found no room, which have lost an event)
+        """
     @property
     def dirty(self) -> bool:
         """Whether `flush` has something to do for a connection that is not paused."""
@@ -442,6 +447,11 @@ class Hub:
         """Ephemeral events of at most `size` bytes leave as datagrams from now on; 0: none does.
 
         They count towards `write_bytes`, and wait while the link is paused, so that newer ones can replace them.
+        """
+    def route_datagrams(self, link: int, endpoint: Any, connection: int, prefix: bytes) -> bool:
+        """What `send_datagrams` sends of the link goes to a connection of `endpoint`, each datagram behind `prefix`.
+
+        `endpoint` is a `Quic`, or anything with such a `send_datagram`, which must not call the hub.
         """
     def feed_link(self, link: int, data: bytes, now: float) -> list[_Event]:
         """Bytes of a link that did not come through the receive buffer: of its stream or, where a connection was made

@@ -169,6 +169,11 @@ impl Hub {
         true
     }
 
+    /// Whether a connection or link is not gone.
+    pub fn knows(&self, id: u64) -> bool {
+        self.peers.get(id).is_some()
+    }
+
     /// Bytes that wait in the lanes of a connection or link; 0 when it is gone.
     pub fn queued(&self, id: u64) -> usize {
         self.peers.get(id).map_or(0, |peer| peer.lanes.queued())

@@ -1,6 +1,7 @@
 //! `Hub` and the events of transports.
 use super::{
     limit::PyLimiter,
+    quic::PyQuic,
     score::{DETACHED_TEXT, PyScorer},
     tls::Tls,
     wire::{self, PyFrame},
@@ -10,14 +11,16 @@ use crate::{
     hub::{self, Datagram, Departure, Event, Hub, Reading, Settings, Upgrade},
     websocket::code,
 };
+use bytes::BytesMut;
 use pyo3::{
     buffer::PyBuffer,
     exceptions::PyValueError,
+    intern,
     prelude::*,
     pybacked::PyBackedStr,
     types::{PyByteArray, PyBytes, PyList},
 };
-use std::slice;
+use std::{collections::HashMap, slice};
 
 /// A flush of more connections than this gives other threads the interpreter meanwhile; for fewer, handing it over
 /// costs more than the work.
@@ -79,6 +82,44 @@ fn to_python(py: Python<'_>, event: Event) -> PyResult<Py<PyAny>> {
     })
 }
 
+enum Endpoint {
+    Native(Py<PyQuic>),
+    /// Another engine, with the same `send_datagram`.
+    Foreign(Py<PyAny>),
+}
+
+impl Endpoint {
+    fn object(&self) -> &Py<PyAny> {
+        match self {
+            Self::Native(quic) => quic.as_any(),
+            Self::Foreign(object) => object,
+        }
+    }
+}
+
+/// Where the datagrams of a link go.
+struct Route {
+    endpoint: Endpoint,
+    connection: u64,
+    prefix: Vec<u8>,
+}
+
+impl Route {
+    /// False: the endpoint found no room.
+    fn send(&self, py: Python<'_>, payload: &[u8]) -> PyResult<bool> {
+        let mut data = BytesMut::with_capacity(self.prefix.len() + payload.len());
+        data.extend_from_slice(&self.prefix);
+        data.extend_from_slice(payload);
+        match &self.endpoint {
+            Endpoint::Native(quic) => Ok(quic.borrow_mut(py).queue_datagram(self.connection, data.freeze())?),
+            Endpoint::Foreign(object) => {
+                let arguments = (self.connection, PyBytes::new(py, &data));
+                object.bind(py).call_method1(intern!(py, "send_datagram"), arguments)?.extract()
+            }
+        }
+    }
+}
+
 #[pyclass(module = "chiron._core", name = "Hub")]
 pub(crate) struct PyHub {
     hub: Hub,
@@ -89,8 +130,10 @@ pub(crate) struct PyHub {
     /// What flush sends, joined.
     out: Vec<u8>,
     departures: Vec<Departure>,
-    /// Of the last flush, until they are taken.
+    /// Of the last flush, until they are sent.
     datagrams: Vec<Datagram>,
+    /// By link.
+    routes: HashMap<u64, Route>,
     /// A call is under way; still set when the next one begins, it panicked.
     entered: bool,
 }
@@ -171,6 +214,7 @@ impl PyHub {
             out: Vec::new(),
             departures: Vec::new(),
             datagrams: Vec::new(),
+            routes: HashMap::new(),
             entered: false,
         })
     }
@@ -236,6 +280,7 @@ impl PyHub {
     }
 
     fn close(&mut self, connection: u64) -> Result<bool, Error> {
+        self.routes.remove(&connection);
         self.with(|hub| hub.close(connection))
     }
 
@@ -267,12 +312,26 @@ impl PyHub {
         Ok(list)
     }
 
-    fn take_datagrams<'py>(&mut self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
-        let list = PyList::empty(py);
+    fn send_datagrams<'py>(
+        &mut self,
+        py: Python<'py>,
+    ) -> PyResult<(usize, Bound<'py, PyList>, Vec<u64>)> {
+        let (mut sent, endpoints, mut refused) = (0, PyList::empty(py), Vec::new());
+        let mut last: Option<&Py<PyAny>> = None;
         for datagram in self.datagrams.drain(..) {
-            list.append((datagram.link, PyBytes::new(py, datagram.payload())))?;
+            let Some(route) = self.routes.get(&datagram.link) else { continue };
+            if route.send(py, datagram.payload())? {
+                sent += route.prefix.len() + datagram.payload().len();
+            } else {
+                refused.push(datagram.link);
+            }
+            let endpoint = route.endpoint.object();
+            if !last.is_some_and(|last| last.is(endpoint)) {
+                endpoints.append(endpoint)?;
+                last = Some(endpoint);
+            }
         }
-        Ok(list)
+        Ok((sent, endpoints, refused))
     }
 
     #[getter]
@@ -298,6 +357,24 @@ impl PyHub {
         now: f64,
     ) -> PyResult<Bound<'py, PyList>> {
         self.read(py, now, |hub, _, reading| hub.feed_datagram(link, data, reading))
+    }
+
+    fn route_datagrams(
+        &mut self,
+        link: u64,
+        endpoint: Bound<'_, PyAny>,
+        connection: u64,
+        prefix: &[u8],
+    ) -> Result<bool, Error> {
+        let known = self.with(|hub| hub.knows(link))?;
+        if known {
+            let endpoint = match endpoint.cast_into::<PyQuic>() {
+                Ok(quic) => Endpoint::Native(quic.unbind()),
+                Err(error) => Endpoint::Foreign(error.into_inner().unbind()),
+            };
+            self.routes.insert(link, Route { endpoint, connection, prefix: prefix.to_vec() });
+        }
+        Ok(known)
     }
 
     fn set_datagram(&mut self, link: u64, size: usize) -> Result<bool, Error> {

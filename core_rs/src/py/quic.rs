@@ -57,6 +57,11 @@ impl PyQuic {
         self.enter(|this| call(&mut this.endpoint))
     }
 
+    /// Queues a datagram. False: it found no room.
+    pub(super) fn queue_datagram(&mut self, connection: u64, data: Bytes) -> Result<bool, Error> {
+        self.with(|endpoint| endpoint.send_datagram(connection, data))
+    }
+
     /// Runs one call at a time.
     fn at<R>(&mut self, now: f64, call: impl FnOnce(&mut Self) -> R) -> PyResult<R> {
         if !now.is_finite() {
@@ -229,7 +234,7 @@ impl PyQuic {
     }
 
     fn send_datagram(&mut self, connection: u64, data: &[u8]) -> Result<bool, Error> {
-        self.with(|endpoint| endpoint.send_datagram(connection, Bytes::copy_from_slice(data)))
+        self.queue_datagram(connection, Bytes::copy_from_slice(data))
     }
 
     fn max_datagram(&mut self, connection: u64) -> Result<usize, Error> {
