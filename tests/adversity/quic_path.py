@@ -146,10 +146,21 @@ class Guest:
 
 
 class Path:
-    """Between one server and its clients. Datagrams take `harm.delay` seconds, 5 ms when it says nothing."""
+    """Between one server and its clients. Datagrams take `harm.delay` seconds, 5 ms when it says nothing.
 
-    def __init__(self, server: ServerEndpoint, *, harm: Harm = Harm(delay=0.005), seed: int = 0) -> None:  # noqa: B008
+    Clients that say nothing else trust `authority`: by default the certificate of `localhost`.
+    """
+
+    def __init__(
+        self,
+        server: ServerEndpoint,
+        *,
+        harm: Harm = Harm(delay=0.005),  # noqa: B008
+        seed: int = 0,
+        authority: Pair | None = None,
+    ) -> None:
         self.server = server
+        self.authority = authority or pair("localhost")
         self.harm = harm
         self.now = 0.0
         self.guests: dict[Address, Guest] = {}
@@ -174,8 +185,8 @@ class Path:
         address: Address | None = None,
         **options: object,
     ) -> Guest:
-        """A client that starts its handshake. `trust` pins certificates; by default `ca` is that of `localhost`."""
-        authorities = None if trust else (ca or pair("localhost")).chain
+        """A client that starts its handshake. `trust` pins certificates; by default `ca` is the path's authority."""
+        authorities = None if trust else (ca or self.authority).chain
         client = ClientEndpoint(
             name,
             SERVER,

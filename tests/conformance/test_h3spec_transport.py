@@ -2,15 +2,13 @@
 against a server that runs.
 
 A client whose handshake or packets are faulty must be told so: each case names the clause that says it. As in h3spec a
-generic code will do where the clause names a specific one (RFC 9000 §11, RFC 9001 §4.8). `DEVIATIONS` is what an engine
-does otherwise; a case in it fails when the engine has learnt better.
+generic code will do where the clause names a specific one (RFC 9000 §11, RFC 9001 §4.8).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import replace
-from typing import cast
 
 import pytest
 from aioquic import tls
@@ -23,36 +21,28 @@ from aioquic.quic.packet import (
     push_quic_transport_parameters,
 )
 from faulty_quic import frame, packet
-from quic_path import CONNECTION, ENGINES, SERVER, Guest, Pair, Path, pair
-from remote_quic import Remote
-from serving import Server
+from quic_path import CONNECTION, SERVER, Guest, Path
 
 from chiron.protocols.quic.client import ClientEndpoint
-from chiron.protocols.quic.endpoint import Address, Ending, Kind, ServerEndpoint
+from chiron.protocols.quic.endpoint import Address, Ending, Kind
 from chiron.protocols.quic.transport import Transport
 
 Alert = tls.AlertDescription
 Code = QuicErrorCode
-
-DEVIATIONS: dict[tuple[str, str], str] = {}
-"""(engine, test): what the engine does instead of what the clause demands."""
 
 _GENERIC = {Code.PROTOCOL_VIOLATION, Code.INTERNAL_ERROR}
 _GENERIC_ALERTS = {Alert.internal_error, Alert.handshake_failure}
 
 
 class Case:
-    """One engine, and one client that is told what to do wrong."""
+    """One server, and one client that is told what to do wrong."""
 
-    def __init__(self, engine: str, name: str, path: Path, authority: Pair) -> None:
-        self.engine = engine
-        self.name = name
+    def __init__(self, path: Path) -> None:
         self.path = path
-        self.authority = authority
 
     def client(self, **options: object) -> tuple[ClientEndpoint, Transport]:
         """A client that has not sent anything yet."""
-        client = ClientEndpoint("localhost", SERVER, now=self.path.now, ca=self.authority.chain, **options)  # type: ignore[arg-type]
+        client = ClientEndpoint("localhost", SERVER, now=self.path.now, ca=self.path.authority.chain, **options)  # type: ignore[arg-type]
         return client, client._transport
 
     def start(self, client: ClientEndpoint) -> Guest:
@@ -61,7 +51,7 @@ class Case:
 
     def after_handshake(self, payload: bytes, *, reserved: bool = False) -> None:
         """A packet in 1-RTT, of which the frames are given."""
-        guest = self.path.connect(ca=self.authority)
+        guest = self.path.connect()
         self.path.rest(0.1)
         transport = guest.endpoint._transport  # type: ignore[attr-defined]
         self.path.send(guest, packet(transport, tls.Epoch.ONE_RTT, payload, reserved=reserved))
@@ -139,38 +129,21 @@ class Case:
 
     def _expect(self, codes: Iterable[int]) -> None:
         guest, path = self._guest, self.path
-        if self.engine == SERVING:
-            path.run(lambda: bool(guest.of(Kind.CLOSED)))
-        else:
-            path.rest(2.0)
-        closed = [(event[2], event[4]) for event in guest.of(Kind.CLOSED)]
-        right = len(closed) == 1 and closed[0][0] == Ending.TRANSPORT and closed[0][1] in set(codes)
-        if (deviation := DEVIATIONS.get((self.engine, self.name))) is not None:
-            assert not right, f"not any more: {deviation}"
-        else:
-            assert right, f"closed: {closed}, allowed: {sorted(codes)}"
+        path.run(lambda: bool(guest.of(Kind.CLOSED)))
+        ((_, _, ending, _, code),) = guest.of(Kind.CLOSED)
+        assert ending == Ending.TRANSPORT
+        assert code in set(codes)
         # What one client does wrong is nobody else's loss.
-        path.connect(ca=self.authority)
+        path.connect()
 
 
 def connection_id_frame(*, number: int, retire: int, cid: bytes) -> bytes:
     return frame(0x18, number, retire, bytes((len(cid),)), cid, bytes(16))
 
 
-SERVING = "server"
-
-
-@pytest.fixture(params=[*ENGINES, SERVING])
-def case(request: pytest.FixtureRequest) -> Iterator[Case]:
-    name = request.node.originalname
-    if request.param in ENGINES:
-        yield Case(request.param, name, Path(ENGINES[request.param]()), pair("localhost"))
-        return
-    server: Server = request.getfixturevalue("server")
-    remote = Remote(server.secure)
-    path = Path(cast(ServerEndpoint, remote))
-    yield Case(SERVING, name, path, Pair(server.authority.read_bytes(), b""))
-    remote.close()
+@pytest.fixture
+def case(path: Path) -> Case:
+    return Case(path)
 
 
 # --- flow control and limits ----------------------------------------------------------------------------------------
@@ -358,7 +331,7 @@ def test_rfc9001_8_3_end_of_early_data_message(case: Case) -> None:
 
 
 def test_rfc9001_8_3_crypto_frame_in_0_rtt(case: Case) -> None:
-    guest = case.path.connect(ca=case.authority)
+    guest = case.path.connect()
     first = guest.endpoint
     assert isinstance(first, ClientEndpoint)
     case.path.run(lambda: first.session_ticket is not None)

@@ -1,4 +1,4 @@
-"""`docs/h3spec.md`, made of the names of the tests that restate h3spec, and of what they say an engine does instead."""
+"""`docs/h3spec.md`, made of the names of the tests that restate h3spec, of where they run, and of what is otherwise."""
 
 from __future__ import annotations
 
@@ -8,28 +8,27 @@ from pathlib import Path
 
 CONFORMANCE = Path(__file__).parents[1] / "conformance"
 PAGE = Path(__file__).parents[2] / "docs" / "h3spec.md"
-ENGINES = ("native", "aioquic")
+
+PLACES = ("native", "aioquic", "server")
+"""Where each test runs: on an engine in memory, and against a server of another process."""
+DEVIATIONS: dict[tuple[str, str], str] = {}
+"""(place, test): what happens there instead of what the clause demands."""
 
 _NAME = re.compile(r"test_rfc(?P<rfc>\d+)_(?P<section>\d+(?:_\d+)*)_(?P<case>.+)")
 
 HEAD = """# h3spec
 
 [h3spec](https://github.com/kazu-yamamoto/h3spec) tells a server of HTTP/3 what no client may do, and looks whether it
-minds. Its cases are tests here: those of QUIC run on both engines, those of HTTP/3 and QPACK on the one implementation
-that stands on either. Each passes with every change, but for those that say what happens instead.
-
-## QUIC (`pytest tests/conformance/test_h3spec_transport.py`)
-
-| clause | what a client does wrong | native | aioquic |
-|---|---|---|---|
+minds. Its cases are tests here, and each runs three times: in memory on the *native* engine of QUIC, in memory on that
+of *aioquic*, and against a *server* that runs, which is `chiron serve` in a process of its own, over UDP. Each passes
+with every change, but for those that say what happens instead.
 """
 
-HTTP3 = """
-## HTTP/3 and QPACK (`pytest tests/conformance/test_h3spec_http3.py`)
-
-| clause | what a client does wrong, and what it is told |
-|---|---|
-"""
+PARTS = (
+    ("QUIC", "test_h3spec_transport.py", "what a client does wrong"),
+    ("HTTP/3 and QPACK", "test_h3spec_http3.py", "what a client does wrong, and what it is told"),
+)
+"""What they are about, where they are, and what their names say."""
 
 FOOT = """
 The page is made of the tests by `make docs`.
@@ -46,26 +45,18 @@ def cases(module: ast.Module) -> list[tuple[str, str, str]]:
     return found
 
 
-def deviations(module: ast.Module) -> dict[tuple[str, str], str]:
-    """What the module's `DEVIATIONS` says."""
-    for node in module.body:
-        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.target.id == "DEVIATIONS":
-            assert node.value is not None
-            said: dict[tuple[str, str], str] = ast.literal_eval(node.value)
-            return said
-    raise LookupError("no DEVIATIONS")
+def table(name: str, says: str) -> str:
+    """A row for every test of a file, and in it a cell for each place."""
+    rows = [f"| clause | {says} | {' | '.join(PLACES)} |\n", "|---" * (2 + len(PLACES)) + "|\n"]
+    for test, clause, case in cases(ast.parse((CONFORMANCE / name).read_text())):
+        cells = [DEVIATIONS.get((place, test), "refused") for place in PLACES]
+        rows.append(f"| {clause} | {case} | {' | '.join(cells)} |\n")
+    return "".join(rows)
 
 
 def page() -> str:
-    transport, http3 = (
-        ast.parse((CONFORMANCE / name).read_text()) for name in ("test_h3spec_transport.py", "test_h3spec_http3.py")
-    )
-    otherwise = deviations(transport)
-    rows = [
-        f"| {clause} | {case} | {' | '.join(otherwise.get((engine, test), 'refused') for engine in ENGINES)} |\n"
-        for test, clause, case in cases(transport)
-    ]
-    return HEAD + "".join(rows) + HTTP3 + "".join(f"| {clause} | {case} |\n" for _, clause, case in cases(http3)) + FOOT
+    parts = [f"\n## {about} (`pytest tests/conformance/{name}`)\n\n" + table(name, says) for about, name, says in PARTS]
+    return HEAD + "".join(parts) + FOOT
 
 
 if __name__ == "__main__":
