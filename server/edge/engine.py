@@ -177,6 +177,11 @@ class Engine:
             if self._loop is not None:
                 self._loop.call_soon(self._flush)
 
+    @property
+    def flushes_soon(self) -> bool:
+        """A flush was asked for and is still to come."""
+        return self._flush_scheduled
+
     def end(self, link: int, code: int, reason: str) -> None:
         peer = self.peers.get(link)
         if peer is not None:

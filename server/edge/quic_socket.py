@@ -1,7 +1,8 @@
 """What drives a QUIC endpoint: it reads, sends, and keeps the one timer of a UDP socket.
 
 Datagrams leave together: whoever queues something calls `wake`, and at the end of the engine's flush the endpoint sends
-what all connections may send now.
+what all connections may send now. What reading alone has brought about, as most acknowledgements do, leaves behind it
+without waiting for that.
 """
 
 from __future__ import annotations
@@ -91,6 +92,7 @@ class QuicSocket:
         if self._engine.poisoned:
             self._broken(self)
             return
+        self._dirty = True
         try:
             for _ in range(RECEIVES):
                 now = time.monotonic()
@@ -100,7 +102,7 @@ class QuicSocket:
                     break
         except BaseException as error:
             self._fail(error)
-        self.wake()
+        self._leave()
 
     def _writable(self) -> None:
         self._engine.loop.remove_writer(self._descriptor)
@@ -142,13 +144,19 @@ class QuicSocket:
 
     def _expired(self) -> None:
         self._timer = None
+        self._dirty = True
         now = time.monotonic()
         try:
             self.endpoint.handle_timeouts(now)
             self._dispatch(now)
         except BaseException as error:
             self._fail(error)
-        self.wake()
+        self._leave()
+
+    def _leave(self) -> None:
+        """Send now, unless the flush does: then more leaves together."""
+        if not self._engine.flushes_soon:
+            self._flush()
 
     def _fail(self, error: BaseException) -> None:
         """An error of the socket or of the endpoint is one of all its connections."""

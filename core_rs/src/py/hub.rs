@@ -312,10 +312,7 @@ impl PyHub {
         Ok(list)
     }
 
-    fn send_datagrams<'py>(
-        &mut self,
-        py: Python<'py>,
-    ) -> PyResult<(usize, Bound<'py, PyList>, Vec<u64>)> {
+    fn send_datagrams<'py>(&mut self, py: Python<'py>) -> PyResult<(usize, Bound<'py, PyList>, Vec<u64>)> {
         let (mut sent, endpoints, mut refused) = (0, PyList::empty(py), Vec::new());
         let mut last: Option<&Py<PyAny>> = None;
         for datagram in self.datagrams.drain(..) {
