@@ -259,6 +259,18 @@ def test_an_explanation_names_terms_and_the_words_that_weigh_most(scorer: Scorer
     assert all(head in HEADS and piece in text for head, piece, _ in explanation.features)
 
 
+def test_words_that_weigh_for_a_head_are_places(scorer: Scorer) -> None:
+    text = "you are an idiot and nobody likes you"
+    explanation = scorer.explain(text)
+    greatest: dict[str, float] = {}
+    for head, _, share in explanation.features:
+        greatest.setdefault(head, share)
+    weighty = sorted((head, piece) for head, piece, share in explanation.features if share >= greatest[head] / 4)
+    assert sorted((span.label, text[span.start : span.end]) for span in explanation.spans) == weighty
+    assert ("abuse", "idiot") in weighty
+    assert len(weighty) < len(text.split()), "what does not weigh is not marked"
+
+
 @pytest.mark.parametrize(
     ("terms", "reason"),
     [

@@ -10,6 +10,8 @@ use std::ops::Range;
 
 /// Features of an explanation.
 const FEATURES: usize = 10;
+/// A word is a place to look at from this part of the greatest share of its head on.
+const MARKED: i64 = 4;
 /// Index of the level `attention`, from which a head is explained.
 pub(super) const ATTENTION: usize = 0;
 
@@ -56,20 +58,26 @@ impl Engine {
                 spans.push(Span { severity, text: term, ..span(text, place, "term") });
             }
         }
+        let mut features = Vec::new();
+        let mut greatest = Heads::<i64>::default();
+        for Feature { head, share, place } in self.features(&score.heads, normalised, reading) {
+            let word = span(text, place, HEADS[head]);
+            features.push((HEADS[head], word.text.clone(), share as f64 / 65536.0));
+            // The first of a head is its greatest.
+            if greatest[head] == 0 {
+                greatest[head] = share;
+            }
+            if share * MARKED >= greatest[head] {
+                spans.push(word);
+            }
+        }
         spans.sort_by_key(|span| (span.start, span.end));
-        let features = self.features(&score.heads, text, normalised, reading);
         Explanation { score, spans, features }
     }
 
     /// Words without which a head that asks for attention would be lower, and by how much: in the window that made the
-    /// head's logit, each is left out once.
-    fn features(
-        &self,
-        heads: &Heads<u32>,
-        text: &str,
-        normalised: &Normalised,
-        reading: &mut Reading,
-    ) -> Vec<(&'static str, String, f64)> {
+    /// head's logit, each is left out once. The greatest share first.
+    fn features(&self, heads: &Heads<u32>, normalised: &Normalised, reading: &mut Reading) -> Vec<Feature> {
         let asking = |head: usize| heads[head] >= self.model.thresholds()[head][ATTENTION];
         let Some(logits) = self.logits(words(normalised), reading) else { return Vec::new() };
         let mut shares: Vec<(i64, usize, usize)> = Vec::new();
@@ -92,12 +100,12 @@ impl Engine {
         shares.retain(|(share, ..)| *share > 0);
         shares.sort_by_key(|&(share, head, word)| (-share, head, word));
         shares.truncate(FEATURES);
-        let named = shares.into_iter().map(|(share, head, word)| {
+        let placed = shares.into_iter().map(|(share, head, word)| {
             let place = &normalised.words[word];
-            let written = normalised.plain.written(place.start as usize..place.end as usize);
-            (HEADS[head], span(text, written, "").text, share as f64 / 65536.0)
+            let place = normalised.plain.written(place.start as usize..place.end as usize);
+            Feature { head, share, place }
         });
-        named.collect()
+        placed.collect()
     }
 
     fn logits<'a>(
@@ -108,6 +116,14 @@ impl Engine {
         self.read(words, reading);
         self.model.logits(&mut reading.words)
     }
+}
+
+struct Feature {
+    head: usize,
+    /// Of the head's logit, in 65536ths.
+    share: i64,
+    /// In the text, in code points.
+    place: Range<usize>,
 }
 
 fn span(text: &str, place: Range<usize>, label: &'static str) -> Span {
