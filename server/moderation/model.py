@@ -30,7 +30,7 @@ class Span(msgspec.Struct, frozen=True, omit_defaults=True):
     start: int
     end: int
     label: str
-    """term, mail, phone, handle, upi, link, payment, invisible or mixed_script; or a head, of a word that weighs for it."""
+    """term, mail, phone, handle, upi, link, payment, invisible or mixed_script; or the head that a word weighs for."""
     severity: int = 0
     """Of a term: 1 mild to 3 worst."""
     text: str = ""

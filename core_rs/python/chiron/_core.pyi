@@ -603,7 +603,7 @@ class Span:
     start: Final[int]
     end: Final[int]
     label: Final[str]
-    """term, mail, phone, handle, upi, link, payment, invisible or mixed_script; or a head, of a word that weighs for it:
+    """term, mail, phone, handle, upi, link, payment, invisible or mixed_script; or the head that a word weighs for:
     of `features` those with at least a quarter of the head's greatest share."""
     severity: Final[int]
     """Of a term; else 0."""
