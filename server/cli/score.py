@@ -54,13 +54,20 @@ def score(
         Optional[list[Path]],  # noqa: UP045
         typer.Option(exists=True, dir_okay=False, help="Phrases in which a term does not count; may be repeated."),
     ] = None,
+    action: Annotated[
+        Optional[list[str]],  # noqa: UP045
+        typer.Option(
+            metavar="REASON=VERDICT",
+            help="How far a reason may lead, such as contact=flag, in the place of the policy's own; may be repeated.",
+        ),
+    ] = None,
 ) -> None:
     """Score texts. Each line in is {"text": …}, each line out {"scores": {…}, "verdict": …, "spans": […]}, in order."""
     from chiron.server.moderation.assessment import Assessor
     from chiron.server.moderation.sources import Sources
 
     try:
-        assessor = Assessor(Sources(model, tuple(terms or ()), tuple(allow or ())), kind.value)
+        assessor = Assessor(Sources(model, tuple(terms or ()), tuple(allow or ())), kind.value, action or ())
     except ValueError as error:
         raise SetupError(str(error)) from error
     if explain is not None:

@@ -23,7 +23,7 @@ Kind = Literal["direct", "group"]
 
 
 class Assessment(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What is thought of a text. Where the verdict is `allow` there is nothing to explain: no spans, no features."""
+    """What is thought of a text. Where nothing was found in it there is nothing to explain: no spans, no features."""
 
     scores: dict[str, float]
     """By head: calibrated probabilities of abuse, hate, sexual, threat, spam."""
@@ -50,13 +50,13 @@ class Assessor:
         self._policy = Policy.of("enforce", default, actions, self._scoring.scorer.thresholds)
 
     def assess(self, text: str, *, explain: bool = False) -> Assessment:
-        """With `explain`, spans and features also of what is allowed."""
+        """Explained is what is not allowed, or has terms, details or disguises; with `explain`, any text."""
         explanation = self._scoring.explain(text) if explain else None
         score = explanation.score if explanation else self._scoring.score(text)
         judged = self._policy.judge(score)
         scores = dict(zip(HEADS, score.heads, strict=True))
         if explanation is None:
-            if judged.verdict == "allow":
+            if judged.verdict == "allow" and not (score.severity or score.contact or score.suspicious):
                 return Assessment(scores=scores, verdict="allow", spans=[])
             explanation = self._scoring.explain(text)
         return Assessment(

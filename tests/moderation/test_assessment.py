@@ -38,6 +38,13 @@ def test_what_is_not_allowed_says_why_and_where() -> None:
     assert found.features
 
 
+def test_what_was_found_is_shown_although_it_is_allowed() -> None:
+    text = "call me at 0912 345 6789"
+    found = assess(text)
+    assert found.verdict == "allow"
+    assert [(text[span.start : span.end], span.label) for span in found.spans] == [("0912 345 6789", "phone")]
+
+
 def test_a_kind_of_conversation_has_its_own_policy() -> None:
     text = "I will kill you"
     assert (assess(text, "direct").verdict, assess(text, "group").verdict) == ("flag", "hold")
@@ -65,6 +72,12 @@ def test_lines_are_answered_in_order_and_a_bad_one_in_its_place() -> None:
     assert "line 2" in answers[1]["error"]
     assert answers[0] == {"scores": assess("hello").scores, "verdict": "allow", "spans": []}
     assert score(lines=lines[0]).exit_code == 0
+
+
+def test_a_policy_can_be_tried() -> None:
+    line = json.dumps({"text": "write to me at jo@example.com"})
+    assert json.loads(score("--action", "contact=hold", lines=line).stdout)["verdict"] == "hold"
+    assert score("--action", "contact=perhaps", lines=line).exit_code != 0
 
 
 def test_lines_come_from_a_file_too(tmp_path: Path) -> None:

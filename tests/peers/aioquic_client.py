@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -43,13 +43,14 @@ class AioquicClient(QuicConnectionProtocol):
         self.forgotten = False
         """Whether a stateless reset came (RFC 9000 §10.3.1), which aioquic itself does not look for."""
         self._answers: dict[int, tuple[Answer, asyncio.Future[Answer]]] = {}
+        self._silent = False
 
     @property
     def quic(self) -> QuicConnection:
         return self._quic
 
-    async def ask(self, method: str, path: str, *fields: tuple[bytes, bytes], body: bytes = b"") -> Answer:
-        """Raises Lost."""
+    def begin(self, method: str, path: str, *fields: tuple[bytes, bytes], body: bytes = b"") -> asyncio.Future[Answer]:
+        """Send a request now. What is awaited raises Lost."""
         stream = self._quic.get_next_available_stream_id()
         pseudo = {":method": method, ":scheme": "https", ":authority": self.authority, ":path": path}
         head = [*((name.encode(), value.encode()) for name, value in pseudo.items()), *fields]
@@ -59,11 +60,29 @@ class AioquicClient(QuicConnectionProtocol):
         if body:
             self.http.send_data(stream, body, end_stream=True)
         self.transmit()
-        return await future
+        return future
+
+    async def ask(self, method: str, path: str, *fields: tuple[bytes, bytes], body: bytes = b"") -> Answer:
+        """Raises Lost."""
+        return await self.begin(method, path, *fields, body=body)
 
     async def get(self, path: str) -> Answer:
         """Raises Lost."""
         return await self.ask("GET", path)
+
+    @contextmanager
+    def silence(self) -> Iterator[None]:
+        """Hear, and say nothing until the end: what it would have said leaves then."""
+        self._silent = True
+        try:
+            yield
+        finally:
+            self._silent = False
+            self.transmit()
+
+    def transmit(self) -> None:
+        if not self._silent:
+            super().transmit()
 
     def datagram_received(self, data: bytes | str, addr: Any) -> None:
         assert isinstance(data, bytes)
