@@ -78,19 +78,23 @@ clean: ## remove what was built
 web: core_rs/python/chiron/_web/index.html
 
 core_rs/python/chiron/_web/index.html: web/node_modules/.installed $(WEB_SOURCES)
-	cd web && npm run --silent build
+	@echo "Building the web client"
+	@cd web && npm run --silent build
 
 web/node_modules/.installed: web/package-lock.json
-	cd web && npm ci --no-audit --no-fund
+	@echo "Installing the packages of the web client"
+	@cd web && npm ci --silent --no-audit --no-fund
 	@touch $@
 
 $(VENV)/.environment: requirements.lock
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@echo "Installing the Python packages in $(VENV)"
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	@touch $@
 
 $(VENV)/.extension: $(VENV)/.environment pyproject.toml $(RUST_SOURCES)
-	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@echo "Compiling the Rust extension: some minutes the first time"
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
 # What Debian's images lack: libraries of the embedded PostgreSQL, and the browser and other clients of the tests.
