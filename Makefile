@@ -83,7 +83,7 @@ core_rs/python/chiron/_web/index.html: web/node_modules/.installed $(WEB_SOURCES
 
 web/node_modules/.installed: web/package-lock.json
 	@echo "Installing the packages of the web client"
-	@cd web && npm ci --silent --no-audit --no-fund
+	@cd web && npm ci --loglevel=error --no-audit --no-fund
 	@touch $@
 
 $(VENV)/.environment: requirements.lock
