@@ -60,7 +60,7 @@ class Pace(Generic[K, V]):
         """Keys that were handed on lately, and until when they rest; in that order."""
         self._arrived = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
-        self._turn: asyncio.Task[None] | None = None
+        self._turn: asyncio.Task[bool] | None = None
 
     def put(self, key: K, value: V) -> None:
         """Raises Unavailable busy when too many keys of its owner wait."""
@@ -92,23 +92,24 @@ class Pace(Generic[K, V]):
         while True:
             await self._arrived.wait()
             await self._sleep(self._gather)
-            # Cut in the middle, it would lose what it has taken out: `stop` waits for its end.
-            self._turn = asyncio.create_task(self._take_turn(), name=self._name)
-            await asyncio.shield(self._turn)
+            if ready := self._ready():
+                # Cut in the middle, it would lose what it has taken out: `stop` waits for its end.
+                self._turn = asyncio.create_task(self._hand_on(ready), name=self._name)
+                await asyncio.shield(self._turn)
+            if not self._waiting:
+                self._arrived.clear()
 
-    async def _take_turn(self) -> None:
+    def _ready(self) -> list[K]:
+        """Keys that wait and do not rest, which they do from now on."""
         now = self._clock.monotonic()
         for key, until in list(self._rests.items()):
             if until > now:
                 break
             del self._rests[key]
         ready = [key for key in self._waiting if key not in self._rests][: self._most]
-        if ready:
-            for key in ready:
-                self._rests[key] = now + self._period
-            await self._hand_on(ready)
-        if not self._waiting:
-            self._arrived.clear()
+        for key in ready:
+            self._rests[key] = now + self._period
+        return ready
 
     async def _hand_on(self, keys: list[K]) -> bool:
         """Whether anything came back."""
