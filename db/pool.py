@@ -169,10 +169,27 @@ class Pool:
             if attempt:
                 await asyncio.sleep(_backoff(attempt))
             try:
-                async with self._begun("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY") as connection:
+                async with self._acquired("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY") as connection:
                     return await _perform(work, connection)
             except Collision:
                 continue
+        raise Unavailable("busy", retry_after=RETRY_AFTER)
+
+    async def single(self, work: Callable[[Tx], Awaitable[T]]) -> T:
+        """See `ports.Database.single`."""
+        for attempt in range(ATTEMPTS):
+            if attempt:
+                await asyncio.sleep(_backoff(attempt))
+            try:
+                async with self._acquired() as connection:
+                    return await _perform(work, connection)
+            except Collision:
+                continue
+            except Lost:
+                if attempt:
+                    raise
+                # It may have broken while it waited, and then the others that wait have too.
+                self._connections.drop_idle()
         raise Unavailable("busy", retry_after=RETRY_AFTER)
 
     async def check(self) -> str | None:
@@ -184,17 +201,17 @@ class Pool:
         return None
 
     async def _write(self, work: Callable[[Tx], Awaitable[T]]) -> T:
-        async with self._begun("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE") as connection:
+        async with self._acquired("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE") as connection:
             result = await _perform(work, connection)
             await self._commit(connection)
         return result
 
     @contextlib.asynccontextmanager
-    async def _begun(self, begin: str) -> AsyncIterator[Connection]:
-        """A connection inside a transaction. What the body does not commit is rolled back."""
+    async def _acquired(self, begin: str | None = None) -> AsyncIterator[Connection]:
+        """A connection, inside a transaction if there is a `begin`. What the body does not commit is rolled back."""
         if in_transaction.get():
             raise RuntimeError("a unit of work may not open another: with few connections the two would deadlock")
-        connection = await self._begin(begin)
+        connection = await (self._begin(begin) if begin else self._connections.acquire())
         try:
             yield connection
         except (Lost, _InDoubt):

@@ -93,6 +93,14 @@ class Database(Protocol):
         """Run `work` in a read-only transaction with one snapshot (REPEATABLE READ). Raises `errors.Unavailable`."""
         ...
 
+    async def single(self, work: Callable[[Tx], Awaitable[T]]) -> T:
+        """Run `work`, of which each statement is a transaction of its own: for one statement, in one round trip.
+
+        It must do no harm twice, as it runs again after what makes `run` do so and once after a lost connection; when
+        `errors.Unavailable` is raised, it may have taken effect. Raises `StatementError`.
+        """
+        ...
+
 
 # --- who asks, and what they may --------------------------------------------------------------------------------------
 

@@ -50,7 +50,7 @@ class Heads:
         await self._pace.stop()
 
     async def _tell(self, wanted: Mapping[UUID, frozenset[UUID] | None]) -> Mapping[UUID, frozenset[UUID] | None]:
-        rows = await self._database.read(lambda tx: store.heads(tx, wanted.keys(), model.PREVIEW_CHARACTERS))
+        rows = await self._database.single(lambda tx: store.heads(tx, wanted.keys(), model.PREVIEW_CHARACTERS))
         told = 0
         for row in rows:
             people = wanted[row["id"]]

@@ -56,8 +56,7 @@ class Watermarks:
         async def work(tx: Tx) -> list[Row]:
             return list(await store.move_watermarks(tx, [(*key, *mark) for key, mark in marks.items()]))
 
-        # Written again, it changes nothing: so after an unanswered COMMIT it may simply run again.
-        rows = await self._database.run(work, landed=_not_known)
+        rows = await self._database.single(work)  # written again, it changes nothing
         back = {}
         for row in rows:
             key = (row["conversation"], row["person"])
@@ -69,10 +68,6 @@ class Watermarks:
                     self._publisher.event(row["number"], "watermark", str(row["person"]), bodies.encode(moved))
                 self._changed(*key)
         return back
-
-
-async def _not_known(_: Tx) -> list[Row] | None:
-    return None
 
 
 def _person(key: Key) -> UUID:

@@ -77,11 +77,7 @@ class Revocations:
     async def poll(self) -> None:
         """Raises Unavailable."""
         as_of = self._clock.monotonic()
-
-        async def look(tx: Tx) -> tuple[int, list[UUID]]:
-            return await store.oldest_running(tx), await store.ended_from(tx, self._from)
-
-        oldest, ended = await self._database.read(look)
+        oldest, ended = await self._database.single(lambda tx: store.ended_from(tx, self._from))
         if oldest < self._from:
             # Another history: the database was restored under us.
             await self._load()

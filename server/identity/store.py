@@ -296,9 +296,18 @@ async def ended_since(tx: Tx, since: datetime) -> list[UUID]:
     return [row["id"] for row in await tx.fetch("SELECT id FROM login WHERE ended_at > $1", since)]
 
 
-async def ended_from(tx: Tx, xid: int) -> list[UUID]:
-    """Logins that the transaction `xid` or a later one has ended (index `login_ended_by`)."""
-    return [row["id"] for row in await tx.fetch("SELECT id FROM login WHERE ended_by >= $1::text::xid8", str(xid))]
+async def ended_from(tx: Tx, xid: int) -> tuple[int, list[UUID]]:
+    """`oldest_running`, and logins that the transaction `xid` or a later one has ended (index `login_ended_by`).
+
+    In one statement, whose snapshot both belong to.
+    """
+    row = await tx.fetchrow(
+        """SELECT pg_snapshot_xmin(pg_current_snapshot())::text AS oldest,
+                  ARRAY(SELECT id FROM login WHERE ended_by >= $1::text::xid8) AS ended""",
+        str(xid),
+    )
+    assert row is not None
+    return int(row["oldest"]), row["ended"]
 
 
 async def drop_ended_logins(tx: Tx, before: datetime, limit: int) -> int:

@@ -110,6 +110,35 @@ async def test_read_sees_one_snapshot_and_may_not_write(ledger: MigratedDatabase
     assert caught.value.sqlstate == "25006"
 
 
+async def test_a_single_statement_is_a_transaction_of_its_own(ledger: MigratedDatabase) -> None:
+    async def work(tx: Tx) -> Any:
+        await tx.execute("INSERT INTO ledger (entry, once) VALUES (1, 1)")
+        other = await asyncpg.connect(ledger.dsn)
+        try:
+            return await other.fetchval("SELECT count(*) FROM ledger")
+        finally:
+            await other.close()
+
+    assert await ledger.pool.single(work) == 1
+    with pytest.raises(StatementError) as caught:
+        await ledger.pool.single(lambda tx: tx.execute("INSERT INTO ledger (entry, once) VALUES (2, 1)"))
+    assert caught.value.sqlstate == "23505"
+    assert await _entries(ledger.pool) == [1]
+
+
+async def test_a_single_statement_that_collides_runs_again(ledger: MigratedDatabase) -> None:
+    calls = 0
+
+    async def work(tx: Tx) -> int:
+        nonlocal calls
+        calls += 1
+        if calls < 3:
+            await tx.execute("DO $$ BEGIN RAISE EXCEPTION 'again' USING ERRCODE = 'serialization_failure'; END $$")
+        return calls
+
+    assert await ledger.pool.single(work) == 3
+
+
 async def test_json_is_text_both_ways_and_times_are_utc(ledger: MigratedDatabase) -> None:
     async def work(tx: Tx) -> Any:
         return await tx.fetchrow('SELECT $1::json AS body, now() AS "when"', '{"b": 1,  "a": [null]}')
@@ -326,7 +355,8 @@ async def test_a_connection_lost_inside_a_unit_means_that_nothing_was_changed(le
     assert await _entries(ledger.pool) == []
 
 
-async def test_connections_that_broke_while_they_waited_do_not_surface(ledger: MigratedDatabase) -> None:
+@pytest.mark.parametrize("single", [False, True])
+async def test_connections_that_broke_while_they_waited_do_not_surface(ledger: MigratedDatabase, single: bool) -> None:
     await asyncio.gather(*(ledger.pool.read(lambda tx: tx.fetchval("SELECT pg_sleep(0.02)")) for _ in range(4)))
     other = await asyncpg.connect(ledger.superuser_dsn)
     await other.execute(
@@ -334,9 +364,30 @@ async def test_connections_that_broke_while_they_waited_do_not_surface(ledger: M
         " WHERE datname = current_database() AND pid <> pg_backend_pid()"
     )
     await other.close()
+    if single:
+        assert await ledger.pool.single(lambda tx: tx.fetchval("SELECT 7")) == 7
     for entry in range(5):
         await ledger.pool.run(Unit(entry).work)
     assert await _entries(ledger.pool) == [0, 1, 2, 3, 4]
+
+
+async def test_a_single_statement_on_a_connection_that_is_lost_again_is_unavailable(ledger: MigratedDatabase) -> None:
+    calls = 0
+
+    async def work(tx: Tx) -> None:
+        nonlocal calls
+        calls += 1
+        own = await tx.fetchval("SELECT pg_backend_pid()")
+        other = await asyncpg.connect(ledger.dsn)
+        await other.execute("SELECT pg_terminate_backend($1, 5000)", own)
+        await other.close()
+        await tx.execute("INSERT INTO ledger (entry) VALUES (2)")
+
+    with pytest.raises(Unavailable) as caught:
+        await ledger.pool.single(work)
+    assert caught.value.code == "unavailable"
+    assert calls == 2
+    assert await _entries(ledger.pool) == []
 
 
 async def test_a_black_hole_ends_in_unavailable_within_the_statement_timeout(ledger: MigratedDatabase) -> None:

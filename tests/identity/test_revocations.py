@@ -166,6 +166,11 @@ class _Failing:
             raise Unavailable("unavailable")
         return await self._database.read(work)
 
+    async def single(self, work: Any) -> Any:
+        if self.away:
+            raise Unavailable("unavailable")
+        return await self._database.single(work)
+
 
 async def test_it_goes_on_by_itself_when_the_database_comes_back(world: World) -> None:
     mine, phone = await world.resident(), await world.log_in()
