@@ -9,6 +9,8 @@ What can go wrong, and what the caller is told:
     in COMMIT         ERROR from the server               as above: rolled back
                       no answer, connection lost,         in doubt: the server process of that connection is ended, then
                       standby not known to have it        `landed` looks for the outcome
+    `single`          connection lost                     the statement runs once more, then Unavailable: whether it
+                                                          took effect is not known, and must not matter
 
 Doubt is settled in this order. A COMMIT that was sent may still be on its way or at work, so before anybody looks, the
 old server process must be gone: `pg_terminate_backend`, until `pg_stat_activity` no longer lists it. A server process
