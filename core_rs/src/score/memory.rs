@@ -64,7 +64,7 @@ impl Memory {
 /// Of the two halves of a product of 128 bits: good enough to spread words, and a collision costs no more than a word
 /// that was not seen before.
 #[inline]
-fn hash(word: &[u8]) -> u64 {
+pub(super) fn hash(word: &[u8]) -> u64 {
     const FACTOR: u64 = 0x9E37_79B9_7F4A_7C15;
     let mixed = |a: u64, b: u64| {
         let product = u128::from(a ^ FACTOR) * u128::from(b ^ FACTOR.rotate_left(32));
@@ -97,7 +97,7 @@ mod tests {
         fn a_word_is_what_its_engine_learnt(asked in prop::collection::vec((1_u32..3, "[a-c]{0,3}|[a-z]{60,70}|\\PC{1,12}"), 1..200)) {
             let mut memory = Memory::default();
             let of = |engine: u32, word: &str| {
-                let marks = Marks(word.bytes().fold(engine as u8, |sum, byte| sum.wrapping_mul(31).wrapping_add(byte)));
+                let marks = Marks(word.bytes().fold(engine, |sum, byte| sum.wrapping_mul(31).wrapping_add(byte.into())));
                 Known { marks, ..Known::default() }
             };
             for (engine, word) in &asked {

@@ -109,6 +109,7 @@ struct Reading {
     memory: Memory,
     pieces: model::Pieces,
     words: model::Scratch,
+    look: String,
     marks: Vec<Marks>,
 }
 
@@ -123,12 +124,9 @@ pub struct Scorer {
 
 impl Scorer {
     pub fn new(model: &[u8], terms: &[u8], allow: &[u8]) -> Result<Self, ScorerError> {
-        let engine = Engine {
-            model: Model::new(model)?,
-            terms: Terms::new(terms)?,
-            allow: Allow::new(allow)?,
-            number: number(),
-        };
+        let terms = Terms::new(terms)?;
+        let allow = Allow::new(allow, &terms)?;
+        let engine = Engine { model: Model::new(model)?, terms, allow, number: number() };
         Ok(Self { engine: RwLock::new(engine.into()) })
     }
 
@@ -191,13 +189,13 @@ impl Engine {
     }
 
     fn read<'a>(&self, words: impl Iterator<Item = &'a str>, reading: &mut Reading) {
-        let Reading { memory, pieces, words: read, marks } = reading;
+        let Reading { memory, pieces, words: read, look, marks } = reading;
         read.clear();
         marks.clear();
         for word in words {
             let known = memory.know(self.number, word, || Known {
                 word: self.model.word(word, pieces),
-                marks: self.terms.marks(word),
+                marks: self.terms.marks(word, look),
             });
             read.push(word, &known.word);
             marks.push(known.marks);

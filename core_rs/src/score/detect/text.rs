@@ -243,19 +243,35 @@ fn fold(text: &str) -> (Vec<u8>, Vec<(u32, u32)>) {
     let mut places: Vec<(u32, u32)> = Vec::with_capacity(text.len());
     // Where the word of foreign letters that is being read began: in `text`, and in `bytes`.
     let mut foreign: Option<(usize, usize)> = None;
-    for (index, (offset, character)) in (0u32..).zip(text.char_indices()) {
-        let byte = if character.is_ascii() { character as u8 } else { folded_byte(character) };
+    let mut rest = text;
+    let mut index = 0;
+    while let Some(character) = rest.chars().next() {
+        let offset = text.len() - rest.len();
+        let plain = rest.bytes().take_while(u8::is_ascii).count();
+        if plain > 0 {
+            if let Some((from, first)) = foreign.take() {
+                digit_word(&text[from..offset], first, &mut bytes, &mut places);
+            }
+            bytes.extend_from_slice(&rest.as_bytes()[..plain]);
+            places.extend((index..index + plain as u32).map(|index| (index, index + 1)));
+            index += plain as u32;
+            rest = &rest[plain..];
+            continue;
+        }
+        let byte = folded_byte(character);
         if byte == LETTER {
             foreign.get_or_insert((offset, bytes.len()));
-        } else if byte != 0 || character == '\0' {
+        } else if byte != 0 {
             if let Some((from, first)) = foreign.take() {
                 digit_word(&text[from..offset], first, &mut bytes, &mut places);
             }
         }
-        if byte != 0 || character == '\0' {
+        if byte != 0 {
             bytes.push(byte);
             places.push((index, index + 1));
         }
+        index += 1;
+        rest = &rest[character.len_utf8()..];
     }
     if let Some((from, first)) = foreign {
         digit_word(&text[from..], first, &mut bytes, &mut places);

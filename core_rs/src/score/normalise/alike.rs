@@ -13,6 +13,12 @@ pub(super) fn alike(cells: &mut [Cell], suspects: &mut Vec<Suspect>) {
     let mut at = 0;
     while at < cells.len() {
         let first = at;
+        let plain = cells[at..].iter().take_while(|cell| cell.letter.is_ascii_alphanumeric()).count();
+        if cells.get(at + plain).is_none_or(|next| next.letter.is_ascii()) {
+            latin += cells[at..at + plain].iter().filter(|cell| cell.letter.is_ascii_alphabetic()).count();
+            at += plain + 1;
+            continue;
+        }
         // Which classes the run has, how many letters, and whether all is ASCII.
         let (mut kinds, mut letters, mut enclosed, mut ascii) = (0_u16, 0, 0, true);
         while let Some(cell) = cells.get(at) {

@@ -30,13 +30,26 @@ pub(super) fn invisible(cells: &[Cell], into: &mut Vec<Cell>, suspects: &mut Vec
     let mut waiting = 0..0;
     let (mut start, mut end, mut count) = (0, 0, 0);
     let last = Cell { letter: ' ', start: 0, end: 0 };
-    for (at, cell) in cells.iter().chain([&last]).enumerate() {
+    let mut at = 0;
+    while at <= cells.len() {
+        if count == 0 && waiting.is_empty() {
+            // Of ASCII that is not dropped only the last matters to what follows.
+            let plain = cells[at..].iter().take_while(|cell| is_plain(cell.letter)).count();
+            if let [.., last] = cells[at..at + plain] {
+                into.extend_from_slice(&cells[at..at + plain]);
+                before = is_word(class_of(last.letter)).then_some(last.letter);
+                at += plain;
+                waiting = at..at;
+            }
+        }
+        let cell = cells.get(at).unwrap_or(&last);
+        at += 1;
         let kind = class_of(cell.letter);
         if kind == class::IGNORED {
-            waiting.end = at + 1;
+            waiting.end = at;
             continue;
         }
-        if at < cells.len() {
+        if at <= cells.len() {
             into.push(*cell);
         }
         if !is_word(kind) {
@@ -55,8 +68,13 @@ pub(super) fn invisible(cells: &[Cell], into: &mut Vec<Cell>, suspects: &mut Vec
             }
         }
         before = is_word(kind).then_some(cell.letter);
-        waiting = at + 1..at + 1;
+        waiting = at..at;
     }
+}
+
+/// Whether it is of ASCII and not dropped.
+fn is_plain(letter: char) -> bool {
+    letter.is_ascii() && class_of(letter) != class::IGNORED
 }
 
 /// Characters of a segment with their combining classes.
@@ -77,6 +95,16 @@ pub(super) fn compatible(cells: &[Cell], into: &mut Vec<Cell>, segment: &mut Seg
     let mut here = properties(0);
     while let (Some(own), true) = (here, into.len() < READ) {
         let (cell, kind) = (cells[at], own.class());
+        // ASCII stays as it is before more of it.
+        let plain = cells[at..].windows(2).take(READ - into.len());
+        let plain = plain.take_while(|pair| pair[0].letter.is_ascii() && pair[1].letter.is_ascii()).count();
+        if let [.., last] = cells[at..at + plain] {
+            into.extend_from_slice(&cells[at..at + plain]);
+            base = class_of(last.letter);
+            at += plain;
+            here = properties(at);
+            continue;
+        }
         here = properties(at + 1);
         let joined = joins(here);
         if kind == class::OPAQUE || (!joined && cell.letter.is_ascii()) {

@@ -8,6 +8,7 @@ use super::{
     unicode::{class, digit, properties_of},
     words::{self, Atom},
 };
+use std::ops::Range;
 use unicode_normalization::char::compose;
 
 /// What a character is in a chunk that shows its words and symbols by itself.
@@ -129,72 +130,50 @@ impl Reader<'_> {
     }
 }
 
-/// Room that reading needs, kept from text to text.
+/// Plain text as it is made.
 #[derive(Debug, Default)]
-pub(super) struct Direct {
-    plain: Vec<u8>,
+struct Made {
+    text: Vec<u8>,
     origins: Vec<Origin>,
     /// Of `origins`; gaps in code points of the text.
     atoms: Vec<Atom>,
-    /// Words of one letter.
-    singles: usize,
-    chunk: Vec<Cell>,
-    made: Vec<Cell>,
-    special: Vec<Atom>,
+    singles: Singles,
 }
 
-impl Direct {
-    /// Writes plain text and words; false when the text asks for the steps.
-    pub(super) fn read(&mut self, text: &str, result: &mut Normalised) -> bool {
-        self.plain.clear();
-        self.origins.clear();
-        self.plain.reserve(text.len());
-        self.origins.reserve(text.len());
-        self.atoms.clear();
-        self.singles = 0;
-        let mut reader = Reader { text, at: Place { byte: 0, point: 0 } };
-        loop {
-            let gap = reader.at.point;
-            while reader.role(0) == Role::Space && reader.at.byte < text.len() {
-                reader.skip(' ');
-            }
-            if reader.at.byte == text.len() {
-                break;
-            }
-            let gap = (gap, reader.at.point);
-            let before = (self.plain.len(), self.origins.len(), self.atoms.len(), self.singles);
-            reader = match self.simple(reader, gap) {
-                Chunk::Read(after) => after,
-                Chunk::Special => {
-                    self.plain.truncate(before.0);
-                    self.origins.truncate(before.1);
-                    self.atoms.truncate(before.2);
-                    self.singles = before.3;
-                    match self.special(reader, gap) {
-                        Some(after) => after,
-                        None => return false,
-                    }
-                }
-                Chunk::Other => return false,
-            };
+/// Words of one letter: whether three are as many atoms from each other as letters that stand apart can be.
+#[derive(Debug, Default, Clone, Copy)]
+struct Singles {
+    /// The last two, by their atoms.
+    last: [Option<usize>; 2],
+    apart: bool,
+}
+
+impl Singles {
+    fn add(&mut self, atom: usize) {
+        if let [Some(first), Some(second)] = self.last {
+            self.apart |= atom - second == second - first && atom - second <= 3;
         }
-        let Ok(plain) = std::str::from_utf8(&self.plain) else { return false };
-        let letter = |at: u32| plain[self.origins[at as usize].byte as usize..].chars().next().unwrap_or(' ');
-        if self.singles > 2 && (0..self.atoms.len()).any(|at| apart::apart(&self.atoms, at, letter).is_some()) {
-            return false;
-        }
-        let byte = |at: u32| self.origins.get(at as usize).map_or(plain.len() as u32, |origin| origin.byte);
-        let words = self.atoms.iter();
-        result.words.extend(words.map(|atom| Word { start: byte(atom.first), end: byte(atom.last), kind: atom.kind }));
-        result.plain.text.push_str(plain);
-        std::mem::swap(&mut result.plain.origins, &mut self.origins);
-        true
+        self.last = [self.last[1], Some(atom)];
+    }
+}
+
+impl Made {
+    fn clear(&mut self) {
+        self.cut(0, 0, 0);
+        self.singles = Singles::default();
+    }
+
+    /// Leaves only what was made first.
+    fn cut(&mut self, bytes: usize, origins: usize, atoms: usize) {
+        self.text.truncate(bytes);
+        self.origins.truncate(origins);
+        self.atoms.truncate(atoms);
     }
 
     #[inline]
     fn push_byte(&mut self, letter: u8, start: u32, end: u32) {
-        self.origins.push(Origin { byte: self.plain.len() as u32, start, end });
-        self.plain.push(letter);
+        self.origins.push(Origin { byte: self.text.len() as u32, start, end });
+        self.text.push(letter);
     }
 
     #[inline]
@@ -202,8 +181,30 @@ impl Direct {
         if letter.is_ascii() {
             return self.push_byte(letter as u8, start, end);
         }
-        self.origins.push(Origin { byte: self.plain.len() as u32, start, end });
-        self.plain.extend_from_slice(letter.encode_utf8(&mut [0; 4]).as_bytes());
+        self.origins.push(Origin { byte: self.text.len() as u32, start, end });
+        self.text.extend_from_slice(letter.encode_utf8(&mut [0; 4]).as_bytes());
+    }
+
+    /// Letters of ASCII in lower case, the first written at a code point: at most two of one in a row.
+    #[inline]
+    fn push_letters(&mut self, letters: &[u8], start: u32) {
+        let (byte, count) = (self.text.len() as u32, letters.len() as u32);
+        let same = |first: u8, second: u8| (first ^ second) & !0x20 == 0;
+        if !letters.windows(3).any(|three| same(three[0], three[1]) && same(three[1], three[2])) {
+            self.text.extend(letters.iter().map(|letter| letter | 0x20));
+            let origin = |at| Origin { byte: byte + at, start: start + at, end: start + at + 1 };
+            self.origins.extend((0..count).map(origin));
+            return;
+        }
+        let (mut before, mut last) = (0, 0);
+        for (letter, at) in letters.iter().map(|letter| letter | 0x20).zip(start..) {
+            if letter == last && letter == before {
+                self.stretch(at + 1);
+            } else {
+                self.push_byte(letter, at, at + 1);
+                (before, last) = (last, letter);
+            }
+        }
     }
 
     /// Opens an atom that is written from `start` on, with a space before it where one belongs.
@@ -223,7 +224,9 @@ impl Direct {
     #[inline]
     fn close(&mut self, first: u32, kind: Kind, gap: (u32, u32)) {
         let last = self.origins.len() as u32;
-        self.singles += usize::from(kind == Kind::Word && last - first == 1);
+        if kind == Kind::Word && last - first == 1 {
+            self.singles.add(self.atoms.len());
+        }
         self.atoms.push(Atom { first, last, kind, gap });
     }
 
@@ -232,6 +235,111 @@ impl Direct {
         if let Some(last) = self.origins.last_mut() {
             last.end = end;
         }
+    }
+
+    /// What was read, with letters that stand apart joined as `apart::join` does; `text` is that of `read`.
+    fn join(&mut self, read: &Self, text: &str) {
+        self.clear();
+        let letter = |at: u32| text[read.origins[at as usize].byte as usize..].chars().next().unwrap_or(' ');
+        let mut at = 0;
+        // Atoms and characters that are here.
+        let mut done = (0, 0);
+        while at < read.atoms.len() {
+            let Some((end, step)) = apart::apart(&read.atoms, at, letter) else {
+                at += 1;
+                continue;
+            };
+            let atom = read.atoms[at];
+            self.copy(read, done.0..at, done.1..atom.first as usize);
+            let first = self.origins.len() as u32;
+            let (mut before, mut last) = ('\0', '\0');
+            for index in (at..=end).step_by(step) {
+                let origin = |atom: &Atom| read.origins[atom.first as usize];
+                let (own, letter) = (origin(&read.atoms[index]), letter(read.atoms[index].first));
+                let next = read.atoms[index..=end].get(step).map_or(0, |next| origin(next).start);
+                if letter == last && letter == before {
+                    self.stretch(own.end.max(next));
+                } else {
+                    self.push(letter, own.start, own.end.max(next));
+                    (before, last) = (last, letter);
+                }
+            }
+            self.close(first, Kind::Spaced, atom.gap);
+            done = (end + 1, read.atoms[end].last as usize);
+            at = end + 1;
+        }
+        self.copy(read, done.0..read.atoms.len(), done.1..read.origins.len());
+    }
+
+    /// Appends some atoms and the characters of them and before them.
+    fn copy(&mut self, read: &Self, atoms: Range<usize>, origins: Range<usize>) {
+        let byte = |at: usize| read.origins.get(at).map_or(read.text.len(), |origin| origin.byte as usize);
+        let (first, bytes) = (self.origins.len() as u32, byte(origins.start)..byte(origins.end));
+        let moved = |at: u32| at - origins.start as u32 + first;
+        let atoms = read.atoms[atoms].iter();
+        self.atoms.extend(atoms.map(|atom| Atom { first: moved(atom.first), last: moved(atom.last), ..*atom }));
+        let (from, to) = (bytes.start as u32, self.text.len() as u32);
+        let origins = read.origins[origins.clone()].iter();
+        self.origins.extend(origins.map(|origin| Origin { byte: origin.byte - from + to, ..*origin }));
+        self.text.extend_from_slice(&read.text[bytes]);
+    }
+}
+
+/// Room that reading needs, kept from text to text.
+#[derive(Debug, Default)]
+pub(super) struct Direct {
+    made: Made,
+    /// The same with letters joined.
+    joined: Made,
+    chunk: Vec<Cell>,
+    cells: Vec<Cell>,
+    special: Vec<Atom>,
+}
+
+impl Direct {
+    /// Writes plain text and words; false when the text asks for the steps.
+    pub(super) fn read(&mut self, text: &str, result: &mut Normalised) -> bool {
+        self.made.clear();
+        self.made.text.reserve(text.len());
+        self.made.origins.reserve(text.len());
+        let mut reader = Reader { text, at: Place { byte: 0, point: 0 } };
+        loop {
+            let gap = reader.at.point;
+            while reader.role(0) == Role::Space && reader.at.byte < text.len() {
+                reader.skip(' ');
+            }
+            if reader.at.byte == text.len() {
+                break;
+            }
+            let gap = (gap, reader.at.point);
+            let Made { text: made, origins, atoms, singles } = &self.made;
+            let before = (made.len(), origins.len(), atoms.len(), *singles);
+            reader = match self.simple(reader, gap) {
+                Chunk::Read(after) => after,
+                Chunk::Special => {
+                    self.made.cut(before.0, before.1, before.2);
+                    self.made.singles = before.3;
+                    match self.special(reader, gap) {
+                        Some(after) => after,
+                        None => return false,
+                    }
+                }
+                Chunk::Other => return false,
+            };
+        }
+        let Self { made, joined, .. } = self;
+        if made.singles.apart {
+            let Ok(text) = std::str::from_utf8(&made.text) else { return false };
+            joined.join(made, text);
+            std::mem::swap(made, joined);
+        }
+        let Ok(plain) = std::str::from_utf8(&made.text) else { return false };
+        let byte = |at: u32| made.origins.get(at as usize).map_or(plain.len() as u32, |origin| origin.byte);
+        let words = made.atoms.iter();
+        result.words.extend(words.map(|atom| Word { start: byte(atom.first), end: byte(atom.last), kind: atom.kind }));
+        result.plain.text.push_str(plain);
+        std::mem::swap(&mut result.plain.origins, &mut made.origins);
+        true
     }
 
     /// Reads a chunk whose words are letters or digits alone, with at most one apostrophe.
@@ -244,25 +352,25 @@ impl Direct {
             match reader.role(0) {
                 Role::Space => return Chunk::Read(reader),
                 Role::Letter if !closed => {
-                    let first = self.open(gap, Kind::Word, start);
+                    let first = self.made.open(gap, Kind::Word, start);
                     if let Some(unread) = self.latin(&mut reader) {
                         return unread;
                     }
-                    self.close(first, Kind::Word, gap);
+                    self.made.close(first, Kind::Word, gap);
                     symbols = ['\0'; 2];
                 }
                 Role::Foreign if !closed => {
-                    let first = self.open(gap, Kind::Word, start);
+                    let first = self.made.open(gap, Kind::Word, start);
                     if let Some(unread) = self.foreign(&mut reader) {
                         return unread;
                     }
-                    self.close(first, Kind::Word, gap);
+                    self.made.close(first, Kind::Word, gap);
                     symbols = ['\0'; 2];
                 }
                 Role::Digit if !closed => {
-                    let first = self.open(gap, Kind::Word, start);
+                    let first = self.made.open(gap, Kind::Word, start);
                     while reader.role(0) == Role::Digit {
-                        self.push_byte(reader.ahead(0), reader.at.point, reader.at.point + 1);
+                        self.made.push_byte(reader.ahead(0), reader.at.point, reader.at.point + 1);
                         reader.skip('0');
                     }
                     match reader.role(0) {
@@ -270,7 +378,7 @@ impl Direct {
                         Role::Apostrophe if reader.role(reader.letter().len_utf8()) == Role::Space => {}
                         _ => return Chunk::Special,
                     }
-                    self.close(first, Kind::Word, gap);
+                    self.made.close(first, Kind::Word, gap);
                     symbols = ['\0'; 2];
                 }
                 role @ (Role::Symbol | Role::Closing | Role::Apostrophe) => {
@@ -282,11 +390,11 @@ impl Direct {
                     reader.skip(symbol);
                     // Two stand for all that follow.
                     if symbols == [symbol; 2] {
-                        self.stretch(start + 1);
+                        self.made.stretch(start + 1);
                     } else {
-                        let first = self.open(gap, Kind::Symbol, start);
-                        self.push(symbol, start, start + 1);
-                        self.close(first, Kind::Symbol, gap);
+                        let first = self.made.open(gap, Kind::Symbol, start);
+                        self.made.push(symbol, start, start + 1);
+                        self.made.close(first, Kind::Symbol, gap);
                         symbols = [symbols[1], symbol];
                     }
                     while reader.role(0) == Role::Ignored {
@@ -303,15 +411,14 @@ impl Direct {
     /// A word of ASCII's letters; how the chunk was not read, where it is something else.
     fn latin(&mut self, reader: &mut Reader) -> Option<Chunk<'static>> {
         let mut apostrophes = 0;
-        let (mut before, mut last) = (0, 0);
         loop {
-            let start = reader.at.point;
-            let letter = match reader.role(0) {
-                Role::Letter => {
-                    let letter = reader.ahead(0) | 0x20;
-                    reader.skip('a');
-                    letter
-                }
+            let Place { byte, point } = reader.at;
+            let rest = &reader.text.as_bytes()[byte..];
+            let count = rest.iter().take_while(|byte| byte.is_ascii_alphabetic()).count();
+            self.made.push_letters(&rest[..count], point);
+            reader.at = Place { byte: byte + count, point: point + count as u32 };
+            match reader.role(0) {
+                Role::Space | Role::Symbol | Role::Closing => break,
                 Role::Apostrophe => {
                     let written = reader.letter();
                     match reader.role(written.len_utf8()) {
@@ -319,19 +426,12 @@ impl Direct {
                         Role::Space | Role::Symbol | Role::Closing | Role::Apostrophe => break,
                         _ => return Some(Chunk::Special),
                     }
+                    self.made.push_byte(b'\'', reader.at.point, reader.at.point + 1);
                     reader.skip(written);
-                    b'\''
                 }
-                Role::Space | Role::Symbol | Role::Closing => break,
-                Role::Digit | Role::Special => return Some(Chunk::Special),
+                Role::Letter | Role::Digit | Role::Special => return Some(Chunk::Special),
                 Role::Foreign | Role::Mark | Role::Ignored | Role::Other => return Some(Chunk::Other),
-            };
-            if letter == last && letter == before {
-                self.stretch(start + 1);
-                continue;
             }
-            self.push_byte(letter, start, start + 1);
-            (before, last) = (last, letter);
         }
         // `www.` begins a link.
         let read = &reader.text.as_bytes()[..reader.at.byte];
@@ -342,7 +442,7 @@ impl Direct {
     /// The same of a script without case.
     fn foreign(&mut self, reader: &mut Reader) -> Option<Chunk<'static>> {
         let (mut before, mut last) = ('\0', '\0');
-        let mut put = |direct: &mut Self, letter: char, start: u32, end: u32| {
+        let mut put = |direct: &mut Made, letter: char, start: u32, end: u32| {
             if letter == last && letter == before {
                 direct.stretch(end);
             } else {
@@ -358,7 +458,7 @@ impl Direct {
                     reader.skip(letter);
                     let mark = reader.letter();
                     if !properties_of(mark).joins() {
-                        put(self, letter, start, start + 1);
+                        put(&mut self.made, letter, start, start + 1);
                         continue;
                     }
                     // One mark that stays what it is beside its letter.
@@ -373,12 +473,12 @@ impl Direct {
                     {
                         return Some(Chunk::Other);
                     }
-                    put(self, letter, start, start + 2);
-                    put(self, mark, start, start + 2);
+                    put(&mut self.made, letter, start, start + 2);
+                    put(&mut self.made, mark, start, start + 2);
                 }
                 Role::Mark => {
                     reader.skip(letter);
-                    put(self, letter, start, start + 1);
+                    put(&mut self.made, letter, start, start + 1);
                 }
                 // Its script has a use for it.
                 Role::Ignored if is_scripted(letter) => reader.skip(letter),
@@ -391,9 +491,9 @@ impl Direct {
 
     /// Reads a chunk by all rules; none when it takes the steps.
     fn special<'a>(&mut self, mut reader: Reader<'a>, gap: (u32, u32)) -> Option<Reader<'a>> {
-        let Self { chunk, made, special, .. } = self;
+        let Self { chunk, cells, special, .. } = self;
         chunk.clear();
-        made.clear();
+        cells.clear();
         special.clear();
         let (mut latin, mut foreign) = (false, false);
         loop {
@@ -415,18 +515,18 @@ impl Direct {
         if latin && foreign {
             return None;
         }
-        words::atoms(chunk, gap, made, special);
+        words::atoms(chunk, gap, cells, special);
         for at in 0..self.special.len() {
             let Atom { first, last, kind, gap } = self.special[at];
             if kind == Kind::Spaced {
                 return None;
             }
-            let start = self.open(gap, kind, self.made[first as usize].start);
+            let start = self.made.open(gap, kind, self.cells[first as usize].start);
             for at in first as usize..last as usize {
-                let Cell { letter, start, end } = self.made[at];
-                self.push(letter, start, end);
+                let Cell { letter, start, end } = self.cells[at];
+                self.made.push(letter, start, end);
             }
-            self.close(start, kind, gap);
+            self.made.close(start, kind, gap);
         }
         Some(reader)
     }

@@ -7,10 +7,9 @@ pub(super) fn decode(cells: &[Cell], into: &mut Vec<Cell>) {
     let mut bytes = Vec::new();
     let mut at = 0;
     while at < cells.len() {
-        if cells[at].letter != '%' {
-            into.push(cells[at]);
-            at += 1;
-            continue;
+        at = copy_to('%', cells, at, into);
+        if at == cells.len() {
+            break;
         }
         bytes.clear();
         let mut end = at;
@@ -35,6 +34,13 @@ pub(super) fn decode(cells: &[Cell], into: &mut Vec<Cell>) {
     }
 }
 
+/// Copies what is before the next of a sign, which is at the place that is returned.
+fn copy_to(sign: char, cells: &[Cell], at: usize, into: &mut Vec<Cell>) -> usize {
+    let end = cells[at..].iter().position(|cell| cell.letter == sign).map_or(cells.len(), |next| at + next);
+    into.extend_from_slice(&cells[at..end]);
+    end
+}
+
 fn octet(cells: &[Cell]) -> Option<u8> {
     match cells {
         [percent, high, low, ..] if percent.letter == '%' => {
@@ -48,9 +54,12 @@ fn octet(cells: &[Cell]) -> Option<u8> {
 pub(super) fn unescape(cells: &[Cell], into: &mut Vec<Cell>) {
     into.clear();
     let mut at = 0;
-    while at < cells.len() {
-        let found = if cells[at].letter == '&' { reference(&cells[at + 1..]) } else { None };
-        let (letter, width) = found.unwrap_or((cells[at].letter, 1));
+    loop {
+        at = copy_to('&', cells, at, into);
+        if at == cells.len() {
+            break;
+        }
+        let (letter, width) = reference(&cells[at + 1..]).unwrap_or(('&', 1));
         into.push(Cell { letter, start: cells[at].start, end: cells[at + width - 1].end });
         at += width;
     }
