@@ -99,28 +99,25 @@ fn threes(text: &str) -> impl Iterator<Item = usize> {
 /// Phrases that hold a pattern.
 #[derive(Clone, Default)]
 struct Holding {
-    any: bool,
     /// Those in which it stands as words of its own, and the byte of it.
     words: Vec<(Box<str>, usize)>,
+    /// The others.
+    inside: Vec<(Box<str>, usize)>,
 }
 
 impl Allow {
-    /// Whether the words of a pattern at a byte of a line are those of a phrase.
-    fn covers(&self, pattern: usize, line: &str, at: usize) -> bool {
-        let words = self.holding.get(pattern).map_or(&[][..], |holding| &holding.words);
-        words.iter().any(|(phrase, before)| {
+    /// Whether a pattern at a byte of a line is part of a phrase there; `words` when it is words of its own.
+    fn covers(&self, pattern: usize, line: &str, at: usize, words: bool) -> bool {
+        let is_at = |(phrase, before): &(Box<str>, usize)| {
             at.checked_sub(*before).is_some_and(|start| line.as_bytes()[start..].starts_with(phrase.as_bytes()))
-        })
+        };
+        let holding = &self.holding[pattern];
+        holding.words.iter().any(is_at) || (!words && holding.inside.iter().any(is_at))
     }
 
     /// Whether some phrase may hold a part of a line, which has all its threes then.
     fn may_hold(&self, part: &str) -> bool {
         threes(part).all(|three| self.threes[three / 64] & 1 << (three % 64) != 0)
-    }
-
-    /// Whether some phrase holds a pattern.
-    fn may_cover(&self, pattern: usize) -> bool {
-        self.holding.get(pattern).is_some_and(|holding| holding.any)
     }
 }
 
@@ -277,11 +274,11 @@ impl Allow {
             let phrase = phrases.read(content.trim()).map_err(|reason| ListError::Line { list, line, reason })?;
             let text = &phrase.text;
             for (pattern, place) in terms.exact.find(text, slice::from_ref(&(0..text.len()))) {
-                holding[pattern].any = true;
                 let (before, after) = (&text[..place.start], &text[place.end..]);
-                if (before.is_empty() || before.ends_with(' ')) && (after.is_empty() || after.starts_with(' ')) {
-                    holding[pattern].words.push((text.as_str().into(), place.start));
-                }
+                let words =
+                    (before.is_empty() || before.ends_with(' ')) && (after.is_empty() || after.starts_with(' '));
+                let Holding { words: own, inside } = &mut holding[pattern];
+                if words { own } else { inside }.push((text.as_str().into(), place.start));
             }
             threes(text).for_each(|three| found[three / 64] |= 1 << (three % 64));
             patterns.push((text.clone(), 0));

@@ -35,7 +35,7 @@ pub struct Search {
     /// Bytes of the line, or of how it looks, or tokens.
     parts: Vec<Range<usize>>,
     pub(super) found: Vec<Found>,
-    /// Tokens of what was found and an allowed phrase may hold.
+    /// Tokens of look-alikes that an allowed phrase may hold.
     pub(super) doubtful: Vec<Range<usize>>,
     /// Places of phrases, in bytes of `Normalised::plain`.
     allowed: Vec<Range<usize>>,
@@ -74,9 +74,9 @@ impl Search {
         }
     }
 
-    /// Finds terms as they are listed.
+    /// Finds terms as they are listed, where no allowed phrase holds them.
     fn exact(&mut self, terms: &Terms, allow: &Allow, marks: &[Marks]) {
-        let Self { line, parts, found, doubtful, .. } = self;
+        let Self { line, parts, found, .. } = self;
         let mut push = |pattern: usize, touched: &Range<usize>, place: &Range<usize>| {
             let number = terms.exact.terms[pattern];
             let (words, listed) = (line.indices(touched), terms.terms[number].listed);
@@ -93,16 +93,16 @@ impl Search {
                 if ends
                     && !(token.spaced && start.words == 1)
                     && line.text[place.clone()] == *start.text
-                    && !allow.covers(start.pattern, &line.text, place.start)
+                    && !allow.covers(start.pattern, &line.text, place.start, true)
                 {
                     push(start.pattern, &(at..at + start.words), &place);
                 }
             }
             if token.spaced || mark.has(Marks::INSIDE) {
                 for (pattern, place) in terms.exact.find(&line.text, slice::from_ref(&(token.start..token.end))) {
-                    if token.spaced || is_inside(pattern) {
+                    let counts = token.spaced || is_inside(pattern);
+                    if counts && !allow.covers(pattern, &line.text, place.start, false) {
                         push(pattern, &(at..at + 1), &place);
-                        doubtful.extend(allow.may_cover(pattern).then_some(at..at + 1));
                     }
                 }
             }
@@ -112,11 +112,10 @@ impl Search {
             }
         }
         for (pattern, place) in terms.exact.find(&line.text, parts) {
-            if let (Some(touched), true) = (touched(&line.tokens, &place, true), is_inside(pattern)) {
-                if touched.len() > 1 {
-                    push(pattern, &touched, &place);
-                    doubtful.extend(allow.may_cover(pattern).then_some(touched));
-                }
+            let Some(touched) = touched(&line.tokens, &place, true) else { continue };
+            let counts = is_inside(pattern) && touched.len() > 1;
+            if counts && !allow.covers(pattern, &line.text, place.start, false) {
+                push(pattern, &touched, &place);
             }
         }
     }
