@@ -55,7 +55,9 @@ It was distilled: the target is 0.15 of the label (0.5 for SMS) and the rest of 
 (all-mpnet-base-v2, fine-tuned in folds), on public data (`server/moderation/weights/ATTRIBUTION.md`), 408k synthetic
 texts that those models scored, copies written round a filter, and sentences made from frames: ordinary mentoring
 messages, harmless ones with hostile words, and kind or neutral mentions of groups (target 0), and insults, hatred,
-threats, advances and offers. The weights are a running mean over the last steps, some five hundred.
+threats, advances and offers. The weights are a running mean over the last steps, some five hundred. `spam` is half of
+what comes out of that, plus a logistic regression on the features of the linear part alone, with labels as targets
+(`training/spam.py`): the network learns its few thousand SMS by heart.
 
 ## What it is for
 

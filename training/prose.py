@@ -12,7 +12,7 @@ import re
 import sysconfig
 import warnings
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from pathlib import Path
 from typing import Final
@@ -45,6 +45,41 @@ do not share your {thing} with anybody|my {thing} hurts|thank you for the {thing
 i know your {thing} from before|you will get your {thing} back on monday|i want to improve my {thing}|
 let us meet about the {thing}|i will call you about the {thing}|your {thing} looks good|
 a {thing} costs about 20|i found your {thing}""".replace("\n", "").split("|")
+
+FIGURES: Final = """\
+{n} minutes for the {thing} and {n} for questions|{n} min on the {thing}, then {n} min break|
+we have {n} min left, so the {thing} next time|demo {n} min, feedback {n} min, the rest is free|
+plan for {day}: {clock} {thing}, {clock} {thing}, {clock} home|
+the {thing} went down at {clock} and was back at {clock}|the alarm came at {clock}, the fix at {clock}|
+between {clock} and {clock} nobody could open the {thing}|{N} of {N} users saw the error|
+the test ran {n} times and failed {n} times|version {n}.{n} is out, {n}.{n} still has the bug|
+port {N} is taken, use {N}|line {N} of the log, not line {n}|chapter {n}, exercise {n}, part b|
+answers: {n} a, {n} b, {n} d|question {n} is wrong, {n} and {n} are right|i got {n} out of {n}|
+{n} + {n} is {n}, not {N}|{n} times {n}, minus {n}|the mean is {n}.{n} and the median {n}|{n} is prime, {N} is not|
+the ratio is {n} to {n}|{n}% of the class passed, {n}% did not|the limit is {N} words, you have {N}|
+page {n}, second paragraph|due on the {n}th at {clock}|the {thing} costs {n} euros, or {n} with a student card|
+rent is {N} a month, food about {n} a week|i saved {N} this year, half of it is for the {thing}|
+a salary of {N} before tax is about {N} after it|i paid {n} for the {thing} and want {n} back|
+the invoice is for {N}, not for {N}|bus {n} leaves at {clock}, train {N} at {clock}|flight {N}, gate {n}, seat {n}c|
+room {N}, floor {n}, next to the lift|take {n} mg every {n} hours|{n} g of flour, {n} ml of milk, {n} eggs|
+bake it for {n} minutes at {N} degrees|i ran {n} km in {n} minutes|three sets of {n}, rest {n} seconds|
+we lost {n} to {n} but played well|my number is {tel}, call me if you are late|call me on {tel} when you are there|
+i changed my phone, text me on {tel}|the office is on {tel}, ask for the {thing}|my student number is {N}{N}|
+is the {thing} free at {clock}?|the {thing} is free for students|are you free at {clock} or rather at {clock}?|
+i am free from {clock} on|feel free to call after {clock}|text me when you are home|please reply by {day}|
+we won the match and the {thing}|who wins if both have {n} points?|she won a prize for her {thing}|
+the winner gets a book, the others get cake|i have two offers and can't decide by {day}|
+they offered me {N} and i asked for {N}|the claim in chapter {n} needs a source|i claimed the {thing} on my insurance|
+it is urgent, the {thing} is due at {clock}|the bank opens at {clock}, take your {thing} with you|
+i called the bank about my {thing}|your account here has no {thing} yet|the link to the {thing} does not work|
+click on the {thing}, then on save|the reward function is wrong by a factor of {n}|
+there is a discount on the {thing} for members of the library|the lottery has odds of one in {N}{N}|
+thanks for the message, i will send the {thing} at {clock}|stop the timer at {n} seconds|
+the guaranteed bound is {n} log n, in practice {n} n|i bought the {thing} on sale for {n}|
+credit for the {thing} goes to the whole team|this course gives {n} credits|
+subscribe to the calendar to see the {thing}|my phone has {n}% left, call me on the landline|
+tone and colour of the {thing} are right|
+congratulations on the {thing}!|congratulations, {n} points out of {n}""".replace("\n", "").split("|")
 
 EMOJI: Final = """\
 😀 😃 😄 😁 😆 😅 😂 🤣 🙂 🙃 😉 😊 😇 🥰 😍 🤩 😋 😜 🤗 🤔 😐 😴 😎 🤓
@@ -194,3 +229,25 @@ def signs(seed: int, count: int) -> Iterator[str]:
         )
         yield "".join(source.choices(EMOJI, k=source.randint(1, 3)))
         yield f"{source.choice(('ok', 'thanks', 'great', 'yes', 'hi', 'done', 'sure'))} {source.choice(EMOJI)}"
+
+
+_SLOT: Final = re.compile(r"\{(\w+)\}")
+
+
+def figures(seed: int, count: int) -> Iterator[str]:
+    """Sentences in figures, and in words that offers have, too; every eighth message is of 5 to 20 of them."""
+    source = random.Random(seed)  # noqa: S311 - repeatable, not secret
+    made: dict[str, Callable[[], str]] = {
+        "n": lambda: str(source.randint(2, 99)),
+        "N": lambda: str(source.randint(100, 9999)),
+        "clock": lambda: f"{source.randint(0, 23):02}:{source.randint(0, 59):02}",
+        "tel": lambda: f"0{source.randrange(10**8, 10**10)}",
+        "day": lambda: source.choice(("monday", "wednesday", "friday", "sunday", "the weekend", "tomorrow")),
+        "thing": lambda: source.choice(THINGS),
+    }
+    for at in range(count):
+        frames = source.choices(FIGURES, k=source.randint(1, 2) if at % 8 else source.randint(5, 20))
+        sentences = [_SLOT.sub(lambda match: made[match[1]](), frame) for frame in frames]
+        if source.random() < 0.5:
+            sentences = [text[:1].upper() + text[1:] for text in sentences]
+        yield source.choice((". ", ", ", "\n", "; ")).join(sentences) + source.choice(("", ".", "!", "?"))

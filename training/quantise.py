@@ -34,7 +34,7 @@ def _scale(values: Floats, limit: int) -> float:
     return float(np.abs(values).max()) / limit or 1.0
 
 
-def _table(values: Floats) -> tuple[NDArray[np.int8], float]:
+def to_int8(values: Floats) -> tuple[NDArray[np.int8], float]:
     """int8 with the clip that loses least: the few greatest values may saturate."""
     greatest = float(np.abs(values).max())
     best: tuple[float, float] = (np.inf, 1.0)
@@ -64,8 +64,8 @@ def _weights(values: Floats, scale: float) -> array[int]:
 def quantise(network: Network, texts: Texts, matrices: tuple[Any, Any, Ints], name: str) -> Model:
     """The integer model, its shifts chosen on `texts`; not yet calibrated (a = 1, b = 0, thresholds 1)."""
     p = network.values
-    embedding, embedding_scale = _table(p["embedding"])
-    linear, linear_scale = _table(p["linear"])
+    embedding, embedding_scale = to_int8(p["embedding"])
+    linear, linear_scale = to_int8(p["linear"])
     conv_scale = _scale(p["conv"], WEIGHT)
     sums_scale = embedding_scale / 16 * conv_scale
     # [tap * dimension][channel] to [channel][tap][dimension].

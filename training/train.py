@@ -12,7 +12,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from training import calibrate, data, measure
+from training import calibrate, data, measure, spam
 from training.corpus import Corpus, Floats, Ints, Texts, Vocabulary, build, normalised
 from training.data import Row
 from training.network import AdamW, Batch, Network, Noise, forward_backward, predict
@@ -136,12 +136,15 @@ def train(recipe: Recipe, folder: Path, cache: Path) -> tuple[Network, Model]:
     corpus = build(rows, vocabulary, recipe.seed, cache)
     validating = [row for row in rows if row.val]
     validation = Texts.of(normalised([row.text for row in validating], cache), vocabulary)
+    offers = spam.examples(rows, vocabulary, recipe.seed, cache)
     say("hashing words")
     matrices = vocabulary.matrices()
     network = learn(recipe, corpus, matrices, validating, validation)
     say("quantising")
     sample = np.random.default_rng(recipe.seed).permutation(len(corpus.texts))[:20_000]
     model = quantise(network, corpus.texts.take(sample), matrices, recipe.name)
+    say(f"fitting {len(offers.texts)} texts to spam")
+    model = spam.improved(model, offers, matrices)
     logits = run(model, validation, matrices)
     found = figures(validating, logits.astype(np.float32))
     say("as integers: " + ", ".join(f"{name} {value:.4f}" for name, value in found.items()))

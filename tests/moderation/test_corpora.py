@@ -158,7 +158,7 @@ def test_words_of_lists_occur_in_good_sense() -> None:
     assert [word for word in (*f"{places} {names} {subjects}".split(), *phrases) if word not in text] == []
 
 
-LEAST_RECALL = {"abuse": 0.53, "hate": 0.66, "sexual": 0.5, "threat": 0.64, "spam": 0.8}
+LEAST_RECALL = {"abuse": 0.55, "hate": 0.69, "sexual": 0.52, "threat": 0.66, "spam": 0.9}
 """A little less than the weights that ship reach: what is flagged is sure, and much of what is vile is not."""
 
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import random
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 np = pytest.importorskip("numpy", reason="the extra `training` is not installed")
 pytest.importorskip("scipy", reason="the extra `training` is not installed")
 
-from training import calibrate, measure  # noqa: E402
+from scipy.sparse import csr_matrix  # noqa: E402
+from training import calibrate, measure, spam  # noqa: E402
 from training.corpus import Corpus, Texts, Vocabulary  # noqa: E402
 from training.data import HARMLESS, UNKNOWN, Row  # noqa: E402
 from training.network import AdamW, Batch, Network, Noise, forward_backward, predict  # noqa: E402
@@ -174,3 +177,74 @@ def test_a_run_repeats_from_its_seed_to_the_bit() -> None:
     for name, value in runs[0].values.items():
         assert (value == runs[1].values[name]).all(), name
     assert (runs[0].values["embedding"] != runs[2].values["embedding"]).any()
+
+
+def bowl(at: Any) -> tuple[float, Any]:
+    """Steep in some directions and flat in others; least at 1, 2, 3, …"""
+    steep = 10.0 ** np.arange(len(at))
+    off = at - 1 - np.arange(len(at))
+    return float((steep * off**2).sum()), 2 * steep * off
+
+
+def test_descent_ends_where_a_function_is_least() -> None:
+    assert spam.minimise(bowl, np.zeros(5), 200) == pytest.approx([1, 2, 3, 4, 5], abs=1e-4)
+    here = np.arange(1.0, 6)
+    assert spam.minimise(bowl, here, 10).tolist() == here.tolist()
+
+
+def test_a_regression_is_as_the_penalty_lets_it_be() -> None:
+    """At its least, the penalty's slope is what the errors ask for."""
+    source = np.random.default_rng(1)
+    given = csr_matrix(source.random((60, 8)))
+    targets = (source.random(60) < 0.5).astype(float)
+    weights = source.random(60) + 0.5
+    found = spam.fit(given, targets, weights, 0.7)
+    wrong = weights * (1 / (1 + np.exp(-(given @ found[:-1] + found[-1]))) - targets)
+    assert given.T @ wrong + 0.7 * found[:-1] == pytest.approx(np.zeros(8), abs=1e-3)
+    assert wrong.sum() == pytest.approx(0, abs=1e-3)
+    assert np.abs(spam.fit(given, targets, weights, 70.0)[:-1]).max() < np.abs(found[:-1]).max()
+
+
+def test_a_regression_goes_into_the_spam_head_and_no_other() -> None:
+    network, made, vocabulary, texts, _ = trained(30)
+    matrices = vocabulary.matrices()
+    model = quantise(network, made.texts, matrices, "test")
+    labels = np.array([float("station" in text) for text in texts])
+    given = spam.features(made.texts, matrices)
+    weights = spam.fit(given, labels, np.ones(len(texts)), 0.01)
+    alone = given @ weights[:-1] + weights[-1]
+    assert measure.auc(alone, labels) > 0.99
+    joined = spam.joined(model, weights)
+    before, after = run(model, made.texts, matrices), run(joined, made.texts, matrices)
+    assert (before[:, : spam.SPAM] == after[:, : spam.SPAM]).all()
+    assert [logits(joined, text) for text in texts[:20]] == after[:20].tolist()
+    # Up to a factor, which calibration undoes.
+    meant = spam.NETWORK_SHARE * before[:, spam.SPAM] / 65536 + alone
+    assert np.corrcoef(meant, after[:, spam.SPAM])[0, 1] > 0.999
+    assert Model.from_bytes(joined.to_bytes()) == joined
+
+
+def test_examples_of_spam_are_all_sms_in_training_and_nothing_of_validation(tmp_path: Path) -> None:
+    def row(text: str, source: str, label: float, *, val: bool = False, teacher: float = 0.25) -> Row:
+        return Row(text, source, val, (*HARMLESS[:4], label), (*UNKNOWN[:4], teacher))
+
+    rows = [
+        row("win a prize", "sms", 1.0),
+        row("see you soon", "sms", 0.0),
+        row("Call me", "sms", 0.0),
+        row("call me", "sms", 0.0, val=True),
+        row("win a prize now", "synthetic", float("nan")),
+        *(row(f"a word or {at}", "olid", float("nan")) for at in range(200)),
+    ]
+    vocabulary = Vocabulary()
+    found = spam.examples(rows, vocabulary, 1, tmp_path)
+    texts = [
+        tuple(vocabulary.names[at] for at in found.texts.take(np.array([n])).tokens) for n in range(len(found.texts))
+    ]
+    assert found.targets[texts.index(("win", "a", "prize"))] == 1
+    assert found.weights[texts.index(("see", "you", "soon"))] == spam.SMS_WEIGHT
+    assert ("call", "me") not in texts
+    assert ("win", "a", "prize", "now") not in texts
+    others = [found.targets[at] for at, text in enumerate(texts) if text[:3] == ("a", "word", "or")]
+    assert set(others) == {0.25}
+    assert 0.1 * 200 < len(others) / 2 < 0.35 * 200
