@@ -80,6 +80,10 @@ class CountingDatabase:
         self.work.append("read")
         return await self._database.read(lambda tx: work(Counted(tx, self.work)))
 
+    async def single(self, work: Callable[[Tx], Awaitable[T]]) -> Any:
+        self.work.append("single")
+        return await self._database.single(lambda tx: work(Counted(tx, self.work)))
+
 
 class CountingPasswords(Passwords):
     def __init__(self, database: CountingDatabase) -> None:

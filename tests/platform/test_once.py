@@ -245,6 +245,9 @@ async def test_a_sweep_that_fails_is_followed_by_the_next_one() -> None:
             tried.put_nowait(None)
             raise RuntimeError("a defect")
 
+        async def single(self, work: Any) -> Any:
+            raise AssertionError("it deletes page by page")
+
     sweep = Sweep(Broken(), Standing(), sleep=lambda _: asyncio.sleep(0))
     await sweep.start()
     async with asyncio.timeout(10):
