@@ -58,6 +58,16 @@ class Peer(Abortable, Protocol):
     def expired(self, due: Due, now: float) -> None: ...
 
 
+class Routed(Protocol):
+    """A link whose bytes the hub gives to an endpoint itself. Neither raises."""
+
+    def stalled(self) -> None:
+        """The stream wants no more until it is writable."""
+
+    def moved(self) -> None:
+        """A datagram found no room: the path may be another."""
+
+
 class Wakeable(Protocol):
     def wake(self) -> None: ...
 
@@ -91,10 +101,10 @@ class Engine:
         """Links that ended, by WebSocket close code: of whoever sent the first, 1006 where nobody did."""
         self.frames = 0
         """That links were sent by their clients."""
-        self.datagrams: dict[int, Callable[[], None]] = {}
-        """By link whose events leave as datagrams too: called when one found no room. Must not raise."""
+        self.routed: dict[int, Routed] = {}
+        """By link that has a route in the hub."""
         self.sockets: dict[Endpoint, Wakeable] = {}
-        """Whom to wake once the hub gave datagrams to an endpoint."""
+        """Whom to wake once the hub gave something to an endpoint."""
         self.flushed: list[Callable[[], None]] = []
         """Called at the end of each flush, for those whose bytes leave together. Must not raise."""
         self._on_poisoned = on_poisoned
@@ -227,8 +237,8 @@ class Engine:
                     peer = self.peers.get(connection)
                     if peer is not None:
                         peer.write(data, last)
-                if self.datagrams:
-                    sent += self._send_datagrams()
+                if self.routed:
+                    sent += self._take_routed()
                 if time.perf_counter() - began > FLUSH_SECONDS:
                     self.wake()
                     break
@@ -238,15 +248,17 @@ class Engine:
         work.calls += 1
         work.bytes += sent
 
-    def _send_datagrams(self) -> int:
-        """Bytes of what the hub made. What finds no room is lost, as datagrams may be."""
-        sent, endpoints, refused = self.hub.send_datagrams()
+    def _take_routed(self) -> int:
+        """Bytes of what the hub gave to endpoints. A datagram that found no room is lost, as datagrams may be."""
+        sent, endpoints, full, lost = self.hub.take_routed()
         for endpoint in endpoints:
             socket = self.sockets.get(endpoint)
             if socket is not None:
                 socket.wake()
-        for link in refused:
-            self.datagrams[link]()
+        for link in full:
+            self.routed[link].stalled()
+        for link in lost:
+            self.routed[link].moved()
         return sent
 
     def _expired(self, due: Due, connection: int) -> None:

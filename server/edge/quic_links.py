@@ -142,7 +142,7 @@ class QuicLink(ABC):
         engine = self._channel.engine
         self._phase = Phase.GONE
         engine.peers.pop(self.id, None)
-        engine.datagrams.pop(self.id, None)
+        engine.routed.pop(self.id, None)
         engine.cancel_timers(self.id)
         engine.links[self.transport] -= 1
         engine.closes[self._close_code or code or ABNORMAL] += 1
@@ -300,8 +300,14 @@ class SessionLink(QuicLink):
         super().__init__(channel, service, session, engine.hub.open_link(engine.now()), address)
         self.data_stream: int | None = None
         """The link's own, once it is there."""
-        engine.datagrams[self.id] = self.moved
-        engine.hub.route_datagrams(self.id, channel.socket.endpoint, channel.number, datagram_prefix(session))
+
+    # --- engine.Routed -----------------------------------------------------------------------------------------------
+
+    def stalled(self) -> None:
+        try:
+            self._pause()
+        except BaseException as error:
+            self._fail(error)
 
     def moved(self) -> None:
         """The path may be another: so may the size of what passes."""
@@ -309,10 +315,15 @@ class SessionLink(QuicLink):
             size = self._channel.http.max_session_datagram(self._stream)
             self._channel.engine.hub.set_datagram(self.id, size)
 
+    # --- the connection ----------------------------------------------------------------------------------------------
+
     def take_stream(self, stream: int, bidirectional: bool) -> bool:
         """The client opened a stream. False: it was refused."""
         if self.data_stream is None and bidirectional and self._phase is Phase.UPGRADED:
             self.data_stream = stream
+            channel, prefix = self._channel, datagram_prefix(self._stream)
+            channel.engine.hub.route(self.id, channel.socket.endpoint, channel.number, stream, prefix)
+            channel.engine.routed[self.id] = self
             self.moved()
             return True
         self._channel.http.stop_stream(stream, _REFUSED)

@@ -290,35 +290,10 @@ def test_a_link_on_a_stream_carries_records(bench: Bench) -> None:
     assert hub.publish_event(1, "k", Frame.event(1, "new", b"{}")) == 1
     ping, new = b'\x0d{"op":"ping"}', b'\x30{"op":"event","number":1,"kind":"new","body":{}}'
     assert hub.flush(10, NOW) == [(link, ping + new, False)]
-    assert hub.send_datagrams() == (0, [], [])
+    assert hub.take_routed() == (0, [], [], [])
     assert hub.finish(link, 1001)
     assert hub.flush(10, NOW) == [(link, b"", True)]
     assert [type(event) for event in hub.feed_end(link, NOW)] == [Ended]
-
-
-def test_events_that_fit_leave_as_datagrams_beside_the_stream(bench: Bench) -> None:
-    hub = bench.hub
-    link = hub.open_link(NOW, datagram=48)
-    post = Post()
-    assert hub.route_datagrams(link, post, 7, b"\x0a")
-    hub.bind(link, "p", NOW, rate=1, burst=1)
-    assert hub.attach(link, 1, 1, 0)
-    for key in ("fit", "does not fit"):
-        assert hub.publish_event(1, key, Frame.event(1, key, b"{}")) == 1
-    long = b'\x39{"op":"event","number":1,"kind":"does not fit","body":{}}'
-    assert hub.flush(10, NOW) == [(link, long, False)]
-    fit = b'\n{"op":"event","number":1,"kind":"fit","body":{}}'
-    assert hub.send_datagrams() == (len(fit), [post], [])
-    assert post.sent == [(7, fit)]
-    assert hub.send_datagrams() == (0, [], [])
-    assert hub.set_datagram(link, 1000)
-    for key in ("fit", "does not fit"):
-        assert hub.publish_event(1, key, Frame.event(1, key, b"{}")) == 1
-        assert hub.flush(10, NOW) == []
-    hub.send_datagrams()
-    assert post.sent[1:] == [(7, b"\n" + long[1:])], "the flush drops what was not sent of the one before"
-    (event,) = hub.feed_datagram(link, b'{"op":"pong"}', NOW)
-    assert isinstance(event, Pong)
 
 
 @dataclass(eq=False)
@@ -326,14 +301,46 @@ class Post:
     """An endpoint that notes what it is given."""
 
     room: bool = True
-    sent: list[tuple[int, bytes]] = field(default_factory=list)
+    sent: list[tuple[int, int, bytes]] = field(default_factory=list)
+    datagrams: list[tuple[int, bytes]] = field(default_factory=list)
+
+    def send(self, connection: int, stream: int, data: bytes) -> bool:
+        self.sent.append((connection, stream, data))
+        return self.room
 
     def send_datagram(self, connection: int, data: bytes) -> bool:
-        self.sent.append((connection, data))
+        self.datagrams.append((connection, data))
         return self.room
 
 
-def test_datagrams_are_sent_to_the_endpoint_of_their_link(bench: Bench) -> None:
+def test_events_that_fit_leave_as_datagrams_beside_the_stream(bench: Bench) -> None:
+    hub = bench.hub
+    link = hub.open_link(NOW, datagram=48)
+    post = Post()
+    assert hub.route(link, post, 7, 4, b"\x0a")
+    hub.bind(link, "p", NOW, rate=1, burst=1)
+    assert hub.attach(link, 1, 1, 0)
+    for key in ("fit", "does not fit"):
+        assert hub.publish_event(1, key, Frame.event(1, key, b"{}")) == 1
+    long = b'\x39{"op":"event","number":1,"kind":"does not fit","body":{}}'
+    fit = b'\n{"op":"event","number":1,"kind":"fit","body":{}}'
+    assert hub.flush(10, NOW) == []
+    assert post.sent == [(7, 4, long)]
+    assert post.datagrams == [(7, fit)]
+    sent, endpoints, full, lost = hub.take_routed()
+    assert (sent, {*endpoints}, full, lost) == (len(long) + len(fit), {post}, [], [])
+    assert hub.take_routed() == (0, [], [], [])
+    assert hub.set_datagram(link, 1000)
+    for key in ("fit", "does not fit"):
+        assert hub.publish_event(1, key, Frame.event(1, key, b"{}")) == 1
+        assert hub.flush(10, NOW) == []
+    assert post.sent[1:] == []
+    assert post.datagrams[1:] == [(7, fit), (7, b"\n" + long[1:])]
+    (event,) = hub.feed_datagram(link, b'{"op":"pong"}', NOW)
+    assert isinstance(event, Pong)
+
+
+def test_bytes_go_to_the_endpoint_of_their_link(bench: Bench) -> None:
     hub = bench.hub
     native = Quic(*certificate(), secret=bytes(32), ticket_keys=[bytes(32)], now=NOW)
     full, posts = Post(room=False), [Post(), Post()]
@@ -342,50 +349,57 @@ def test_datagrams_are_sent_to_the_endpoint_of_their_link(bench: Bench) -> None:
         link = hub.open_link(NOW, datagram=100)
         hub.bind(link, "p", NOW, rate=1, burst=1)
         assert hub.attach(link, 1, 1, 0)
-        assert endpoint is None or hub.route_datagrams(link, endpoint, link, b"")
+        assert endpoint is None or hub.route(link, endpoint, link, 4, b"")
+        assert hub.send_frame(link, Frame.ping())
         links.append(link)
     assert hub.publish_event(1, "k", Frame.event(1, "k", b"{}")) == 6
-    assert hub.flush(10, NOW) == []
-    event = b'{"op":"event","number":1,"kind":"k","body":{}}'
-    taken = [posts[0], full, posts[1], posts[0], native]
-    refused = [links[1], links[5]]
-    assert hub.send_datagrams() == (3 * len(event), taken, refused), "the native endpoint has no such connection"
-    assert posts[0].sent == [(links[0], event), (links[4], event)]
-    assert posts[1].sent == [(links[2], event)]
+    ping, event = b'\x0d{"op":"ping"}', b'{"op":"event","number":1,"kind":"k","body":{}}'
+    assert hub.flush(10, NOW) == [(links[3], ping, False)]
+    _, endpoints, stalled, lost = hub.take_routed()
+    assert {*endpoints} == {*posts, full, native}
+    assert (stalled, lost) == ([links[1]], [links[1], links[5]]), "the native endpoint has no such connection"
+    assert posts[0].sent == [(links[0], 4, ping), (links[4], 4, ping)]
+    assert posts[0].datagrams == [(links[0], event), (links[4], event)]
+    assert posts[1].datagrams == [(links[2], event)]
+
+
+def test_the_last_bytes_of_a_link_come_to_the_caller(bench: Bench) -> None:
+    hub = bench.hub
+    post = Post()
+    link = hub.open_link(NOW)
+    assert hub.route(link, post, 7, 4, b"")
+    hub.bind(link, "p", NOW, rate=1, burst=1)
+    assert hub.send_frame(link, Frame.ping())
+    assert hub.finish(link, 1000)
+    assert hub.flush(10, NOW) == [(link, b'\x0d{"op":"ping"}', True)]
+    assert post.sent == []
+    assert hub.take_routed() == (0, [], [], [])
 
 
 def test_the_route_of_a_link_ends_with_it(bench: Bench) -> None:
     hub = bench.hub
     post = Post()
-    link = hub.open_link(NOW, datagram=100)
-    hub.bind(link, "p", NOW, rate=1, burst=1)
-    assert hub.attach(link, 1, 1, 0)
-    assert hub.route_datagrams(link, post, 7, b"")
+    link = hub.open_link(NOW)
+    assert hub.route(link, post, 7, 4, b"")
     references = sys.getrefcount(post)
-    assert hub.publish_event(1, "k", Frame.event(1, "k", b"{}")) == 1
-    assert hub.flush(10, NOW) == []
     assert hub.close(link)
-    assert hub.send_datagrams() == (0, [], [])
-    assert post.sent == []
     assert sys.getrefcount(post) == references - 1
-    assert not hub.route_datagrams(link, post, 7, b"")
+    assert not hub.route(link, post, 7, 4, b"")
 
 
 def test_what_an_endpoint_raises_reaches_the_caller(bench: Bench) -> None:
-    class Broken:
-        def send_datagram(self, connection: int, data: bytes) -> bool:
+    class Faulty:
+        def send(self, connection: int, stream: int, data: bytes) -> bool:
             raise OSError("no more")
 
     hub = bench.hub
-    link = hub.open_link(NOW, datagram=100)
+    link = hub.open_link(NOW)
+    assert hub.route(link, Faulty(), 7, 4, b"")
     hub.bind(link, "p", NOW, rate=1, burst=1)
-    assert hub.attach(link, 1, 1, 0)
-    assert hub.route_datagrams(link, Broken(), 7, b"")
-    assert hub.publish_event(1, "k", Frame.event(1, "k", b"{}")) == 1
-    assert hub.flush(10, NOW) == []
+    assert hub.send_frame(link, Frame.ping())
     with pytest.raises(OSError, match="no more"):
-        hub.send_datagrams()
-    assert hub.send_datagrams() == (0, [], [])
+        hub.flush(10, NOW)
+    assert hub.take_routed() == (0, [], [], [])
 
 
 def test_rfc9220_3_a_link_over_websocket_is_fed_bytes_that_no_transport_read(bench: Bench) -> None:

@@ -290,7 +290,7 @@ class QuicHouse:
             await asyncio.sleep(0.005)
         assert self.hub.stats()["queued_bytes"] == 0
         assert not self.engine.peers
-        assert not self.engine.datagrams
+        assert not self.engine.routed
         assert len(self.engine.timers) == 0
 
 

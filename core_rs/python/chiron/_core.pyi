@@ -425,12 +425,11 @@ class Hub:
         `last`: nothing follows; half-close after writing it. `dirty` tells whether to call again. The bytes of a link
         on a stream are whole records, more than `write_bytes` only where one record alone is longer.
         """
-    def send_datagrams(self) -> tuple[int, list[Any], list[int]]:
-        """Send the events that the last `flush` made datagrams of, one frame each, in order. The next `flush` drops
-        what is left; a link without a route loses its own.
+    def take_routed(self) -> tuple[int, list[Any], list[int], list[int]]:
+        """What the last `flush` gave to the endpoints of links that have a `route`.
 
-        (bytes that were sent; the endpoints that have something to send now, most often each once; the links whose
-        endpoint found no room, which have lost an event)
+        (bytes; the endpoints that have something to send now, most often each once; the links whose stream wants no
+        more until it is writable; the links whose datagram found no room, so that an event is lost)
         """
     @property
     def dirty(self) -> bool:
@@ -448,10 +447,11 @@ class Hub:
 
         They count towards `write_bytes`, and wait while the link is paused, so that newer ones can replace them.
         """
-    def route_datagrams(self, link: int, endpoint: Any, connection: int, prefix: bytes) -> bool:
-        """What `send_datagrams` sends of the link goes to a connection of `endpoint`, each datagram behind `prefix`.
+    def route(self, link: int, endpoint: Any, connection: int, stream: int, prefix: bytes) -> bool:
+        """From now on `flush` gives the link's bytes to a stream itself, and datagrams, each behind `prefix`, to the
+        stream's connection. Only the last bytes still come to the caller. The datagrams of other links are dropped.
 
-        `endpoint` is a `Quic`, or anything with such a `send_datagram`, which must not call the hub.
+        `endpoint` is a `Quic`, or anything with such a `send` and `send_datagram`, which must not call the hub.
         """
     def feed_link(self, link: int, data: bytes, now: float) -> list[_Event]:
         """Bytes of a link that did not come through the receive buffer: of its stream or, where a connection was made

@@ -11,7 +11,7 @@ use crate::{
     hub::{self, Datagram, Departure, Event, Hub, Reading, Settings, Upgrade},
     websocket::code,
 };
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use pyo3::{
     buffer::PyBuffer,
     exceptions::PyValueError,
@@ -20,7 +20,7 @@ use pyo3::{
     pybacked::PyBackedStr,
     types::{PyByteArray, PyBytes, PyList},
 };
-use std::{collections::HashMap, slice};
+use std::{collections::HashMap, mem, slice};
 
 /// A flush of more connections than this gives other threads the interpreter meanwhile; for fewer, handing it over
 /// costs more than the work.
@@ -84,7 +84,7 @@ fn to_python(py: Python<'_>, event: Event) -> PyResult<Py<PyAny>> {
 
 enum Endpoint {
     Native(Py<PyQuic>),
-    /// Another engine, with the same `send_datagram`.
+    /// Another engine, with the same `send` and `send_datagram`.
     Foreign(Py<PyAny>),
 }
 
@@ -97,16 +97,31 @@ impl Endpoint {
     }
 }
 
-/// Where the datagrams of a link go.
+/// Where the bytes of a link go.
 struct Route {
     endpoint: Endpoint,
     connection: u64,
+    stream: u64,
+    /// Of datagrams.
     prefix: Vec<u8>,
 }
 
 impl Route {
+    /// False: the endpoint wants no more until it says so.
+    fn send(&self, py: Python<'_>, data: &[u8]) -> PyResult<bool> {
+        match &self.endpoint {
+            Endpoint::Native(quic) => {
+                Ok(quic.borrow_mut(py).queue(self.connection, self.stream, Bytes::copy_from_slice(data), false)?)
+            }
+            Endpoint::Foreign(object) => {
+                let arguments = (self.connection, self.stream, PyBytes::new(py, data));
+                object.bind(py).call_method1(intern!(py, "send"), arguments)?.extract()
+            }
+        }
+    }
+
     /// False: the endpoint found no room.
-    fn send(&self, py: Python<'_>, payload: &[u8]) -> PyResult<bool> {
+    fn send_datagram(&self, py: Python<'_>, payload: &[u8]) -> PyResult<bool> {
         let mut data = BytesMut::with_capacity(self.prefix.len() + payload.len());
         data.extend_from_slice(&self.prefix);
         data.extend_from_slice(payload);
@@ -116,6 +131,25 @@ impl Route {
                 let arguments = (self.connection, PyBytes::new(py, &data));
                 object.bind(py).call_method1(intern!(py, "send_datagram"), arguments)?.extract()
             }
+        }
+    }
+}
+
+/// What the last flush gave to endpoints, until somebody asks.
+#[derive(Default)]
+struct Routed {
+    bytes: usize,
+    endpoints: Vec<Py<PyAny>>,
+    /// Links whose endpoint wants no more of their streams, and that had no room for their datagrams.
+    full: Vec<u64>,
+    lost: Vec<u64>,
+}
+
+impl Routed {
+    fn count(&mut self, py: Python<'_>, endpoint: &Endpoint, bytes: usize) {
+        self.bytes += bytes;
+        if !self.endpoints.last().is_some_and(|last| last.is(endpoint.object())) {
+            self.endpoints.push(endpoint.object().clone_ref(py));
         }
     }
 }
@@ -130,10 +164,10 @@ pub(crate) struct PyHub {
     /// What flush sends, joined.
     out: Vec<u8>,
     departures: Vec<Departure>,
-    /// Of the last flush, until they are sent.
     datagrams: Vec<Datagram>,
     /// By link.
     routes: HashMap<u64, Route>,
+    routed: Routed,
     /// A call is under way; still set when the next one begins, it panicked.
     entered: bool,
 }
@@ -215,6 +249,7 @@ impl PyHub {
             departures: Vec::new(),
             datagrams: Vec::new(),
             routes: HashMap::new(),
+            routed: Routed::default(),
             entered: false,
         })
     }
@@ -302,33 +337,37 @@ impl PyHub {
                 hub.flush(limit, out, departures, datagrams);
             }
         })?;
+        let Self { routes, routed, .. } = self;
+        *routed = Routed::default();
         let list = PyList::empty(py);
         let mut start = 0;
         for departure in &self.departures {
-            let bytes = PyBytes::new(py, &self.out[start..departure.end]);
+            let bytes = &self.out[start..departure.end];
             start = departure.end;
-            list.append((departure.connection, bytes, departure.last))?;
+            match routes.get(&departure.connection) {
+                Some(route) if !departure.last => {
+                    if !route.send(py, bytes)? {
+                        routed.full.push(departure.connection);
+                    }
+                    routed.count(py, &route.endpoint, bytes.len());
+                }
+                _ => list.append((departure.connection, PyBytes::new(py, bytes), departure.last))?,
+            }
+        }
+        for datagram in self.datagrams.drain(..) {
+            let Some(route) = routes.get(&datagram.link) else { continue };
+            if route.send_datagram(py, datagram.payload())? {
+                routed.count(py, &route.endpoint, route.prefix.len() + datagram.payload().len());
+            } else {
+                routed.lost.push(datagram.link);
+            }
         }
         Ok(list)
     }
 
-    fn send_datagrams<'py>(&mut self, py: Python<'py>) -> PyResult<(usize, Bound<'py, PyList>, Vec<u64>)> {
-        let (mut sent, endpoints, mut refused) = (0, PyList::empty(py), Vec::new());
-        let mut last: Option<&Py<PyAny>> = None;
-        for datagram in self.datagrams.drain(..) {
-            let Some(route) = self.routes.get(&datagram.link) else { continue };
-            if route.send(py, datagram.payload())? {
-                sent += route.prefix.len() + datagram.payload().len();
-            } else {
-                refused.push(datagram.link);
-            }
-            let endpoint = route.endpoint.object();
-            if !last.is_some_and(|last| last.is(endpoint)) {
-                endpoints.append(endpoint)?;
-                last = Some(endpoint);
-            }
-        }
-        Ok((sent, endpoints, refused))
+    fn take_routed(&mut self) -> (usize, Vec<Py<PyAny>>, Vec<u64>, Vec<u64>) {
+        let Routed { bytes, endpoints, full, lost } = mem::take(&mut self.routed);
+        (bytes, endpoints, full, lost)
     }
 
     #[getter]
@@ -356,11 +395,12 @@ impl PyHub {
         self.read(py, now, |hub, _, reading| hub.feed_datagram(link, data, reading))
     }
 
-    fn route_datagrams(
+    fn route(
         &mut self,
         link: u64,
         endpoint: Bound<'_, PyAny>,
         connection: u64,
+        stream: u64,
         prefix: &[u8],
     ) -> Result<bool, Error> {
         let known = self.with(|hub| hub.knows(link))?;
@@ -369,7 +409,7 @@ impl PyHub {
                 Ok(quic) => Endpoint::Native(quic.unbind()),
                 Err(error) => Endpoint::Foreign(error.into_inner().unbind()),
             };
-            self.routes.insert(link, Route { endpoint, connection, prefix: prefix.to_vec() });
+            self.routes.insert(link, Route { endpoint, connection, stream, prefix: prefix.to_vec() });
         }
         Ok(known)
     }

@@ -57,6 +57,11 @@ impl PyQuic {
         self.enter(|this| call(&mut this.endpoint))
     }
 
+    /// Queues bytes of a stream. False: more than the high-water mark waits.
+    pub(super) fn queue(&mut self, connection: u64, stream: u64, data: Bytes, fin: bool) -> Result<bool, Error> {
+        self.with(|endpoint| endpoint.send(connection, stream, data, fin))
+    }
+
     /// Queues a datagram. False: it found no room.
     pub(super) fn queue_datagram(&mut self, connection: u64, data: Bytes) -> Result<bool, Error> {
         self.with(|endpoint| endpoint.send_datagram(connection, data))
@@ -209,7 +214,7 @@ impl PyQuic {
 
     #[pyo3(signature = (connection, stream, data, fin=false))]
     fn send(&mut self, connection: u64, stream: u64, data: &[u8], fin: bool) -> Result<bool, Error> {
-        self.with(|endpoint| endpoint.send(connection, stream, Bytes::copy_from_slice(data), fin))
+        self.queue(connection, stream, Bytes::copy_from_slice(data), fin)
     }
 
     fn open_stream(&mut self, connection: u64, unidirectional: bool) -> Result<i64, Error> {
