@@ -102,7 +102,10 @@ def _inner(left: Doubles, right: Doubles) -> float:
 
 def minimise(of: Callable[[Doubles], tuple[float, Doubles]], at: Doubles, steps: int) -> Doubles:
     """Where a convex function, given with its gradient, is least, as far as so many steps of L-BFGS go (Nocedal and
-    Wright 2006, algorithm 7.5, with backtracking)."""
+    Wright 2006, algorithm 7.5, with backtracking).
+
+    scipy's own calls BLAS, and would not come to the same weights on every machine.
+    """
     value, slope = of(at)
     pairs: deque[tuple[Doubles, Doubles, float]] = deque(maxlen=_MEMORY)
     for _ in range(steps):
