@@ -251,14 +251,13 @@ class Engine:
     def _take_routed(self) -> int:
         """Bytes of what the hub gave to endpoints. A datagram that found no room is lost, as datagrams may be."""
         sent, endpoints, full, lost = self.hub.take_routed()
-        for endpoint in endpoints:
-            socket = self.sockets.get(endpoint)
-            if socket is not None:
-                socket.wake()
-        for link in full:
-            self.routed[link].stalled()
-        for link in lost:
-            self.routed[link].moved()
+        for socket in filter(None, map(self.sockets.get, endpoints)):
+            socket.wake()
+        # Some may be gone: their last bytes were written meanwhile.
+        for stalled in filter(None, map(self.routed.get, full)):
+            stalled.stalled()
+        for moved in filter(None, map(self.routed.get, lost)):
+            moved.moved()
         return sent
 
     def _expired(self, due: Due, connection: int) -> None:

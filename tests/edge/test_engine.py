@@ -8,7 +8,7 @@ from typing import Any
 
 from structlog.testing import capture_logs
 
-from chiron._core import Hub
+from chiron._core import Frame, Hub
 from chiron.server.edge.engine import Due, Engine
 
 Run = Callable[[Coroutine[Any, Any, None]], None]
@@ -49,6 +49,42 @@ def peer(engine: Engine) -> tuple[int, Recorder]:
     return connection, recorder
 
 
+class Full:
+    """An endpoint without room, and whoever is to be woken for it."""
+
+    def __init__(self) -> None:
+        self.woken = 0
+
+    def send(self, connection: int, stream: int, data: bytes) -> bool:
+        return False
+
+    def wake(self) -> None:
+        self.woken += 1
+
+
+class Listed:
+    """`engine.Routed`: counts what it is told."""
+
+    def __init__(self) -> None:
+        self.stalls = 0
+
+    def stalled(self) -> None:
+        self.stalls += 1
+
+    def moved(self) -> None: ...
+
+
+def routed(engine: Engine, endpoint: Any) -> tuple[int, Listed]:
+    """A link on a stream of the endpoint, with something to send."""
+    link, listed = engine.hub.open_link(engine.now()), Listed()
+    engine.hub.route(link, endpoint, 1, 0, b"")
+    engine.routed[link] = listed
+    engine.sockets[endpoint] = endpoint
+    engine.hub.bind(link, "p", engine.now(), rate=1, burst=1)
+    engine.hub.send_frame(link, Frame.ping())
+    return link, listed
+
+
 async def turn() -> None:
     await asyncio.sleep(0)
 
@@ -63,6 +99,42 @@ def test_everything_of_a_turn_leaves_in_one_write_for_each_connection(run: Run) 
                 engine.wake()
         await turn()
         assert [recorder.written for _, recorder in peers] == [[b"abc"]] * 200
+
+    run(main())
+
+
+def test_a_link_whose_stream_is_full_is_told_so_and_the_socket_woken(run: Run) -> None:
+    async def main() -> None:
+        engine, endpoint = started(), Full()
+        _, listed = routed(engine, endpoint)
+        engine.wake()
+        await turn()
+        assert (listed.stalls, endpoint.woken) == (1, 1)
+
+    run(main())
+
+
+def test_a_link_that_is_gone_by_then_is_told_nothing(run: Run) -> None:
+    async def main() -> None:
+        engine, endpoint = started(), Full()
+        connection, _ = peer(engine)
+        link, listed = routed(engine, endpoint)
+
+        class Ending(Recorder):
+            def write(self, data: bytes, last: bool) -> None:
+                engine.hub.close(link)
+                del engine.routed[link]
+                super().write(data, last)
+
+        other, still_there = routed(engine, endpoint)
+        engine.peers[connection] = ending = Ending()
+        engine.hub.send(connection, b"a")
+        engine.wake()
+        with capture_logs() as logs:
+            await turn()
+        assert ending.written == [b"a"]
+        assert (listed.stalls, still_there.stalls, logs) == (0, 1, [])
+        assert engine.hub.queued(other) == 0
 
     run(main())
 
