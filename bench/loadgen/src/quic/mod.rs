@@ -16,7 +16,7 @@ use rustls::client::Resumption;
 use seen::Seen;
 use std::{
     collections::HashMap,
-    io,
+    io, mem,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -102,20 +102,28 @@ impl Fleet {
                 })?;
             }
             Order::Publish { group, messages, burst, per_second, text_bytes } => {
-                return self.publish(&group, messages, burst, per_second, text_bytes);
+                let expected = self.publish(&group, messages, burst, per_second, text_bytes)?;
+                return Ok(Report { expected, ..self.report() });
             }
-            Order::Mark { group, marks, burst, per_second } => return self.mark(&group, marks, burst, per_second),
+            Order::Mark { group, marks, burst, per_second } => {
+                let expected = self.mark(&group, marks, burst, per_second)?;
+                return Ok(Report { expected, ..self.report() });
+            }
             Order::Hear { records, datagrams } => {
                 self.seen.heard = Instant::now();
                 let heard = self.until(|seen| seen.records >= records && seen.datagrams >= datagrams);
-                let report = self.seen.report();
-                self.seen = Seen::new();
+                let report = self.report();
                 // Datagrams may be lost, and whoever asks sees how many.
                 return if datagrams > 0 || heard.is_ok() { Ok(report) } else { heard.map(|()| report) };
             }
             Order::Close { group } => self.close(&group),
         }
-        Ok(self.seen.report())
+        Ok(self.report())
+    }
+
+    /// What was seen, which counts no more: from now on comes what the next order, if it is to hear, waits for.
+    fn report(&mut self) -> Report {
+        mem::replace(&mut self.seen, Seen::new()).report()
     }
 
     /// Keeps connections alive until the next order.
@@ -247,7 +255,7 @@ impl Fleet {
             }
             let sofar = self.seen.done;
             self.until(|seen| seen.done > sofar)?;
-            for (index, since) in std::mem::take(&mut flying) {
+            for (index, since) in mem::take(&mut flying) {
                 match &mut self.clients[index] {
                     Some(client) if client.stage == Stage::Open => {
                         client.close(Instant::now());
@@ -275,6 +283,7 @@ impl Fleet {
 
     // --------------------------------------------------------------------------------------------------------- links
 
+    /// How many records should have come.
     fn publish(
         &mut self,
         group: &str,
@@ -282,7 +291,7 @@ impl Fleet {
         burst: u64,
         per_second: f64,
         text_bytes: usize,
-    ) -> Result<Report, String> {
+    ) -> Result<u64, String> {
         let links = self.group(group)?.to_vec();
         let expected = messages * (links.len() as u64 - 1);
         let began = Instant::now();
@@ -292,10 +301,11 @@ impl Fleet {
             self.with(links[0], |talk| talk.publish(burst, text_bytes, Instant::now()));
         }
         self.until(|seen| seen.done >= messages && seen.records >= expected)?;
-        Ok(Report { expected, ..self.seen.report() })
+        Ok(expected)
     }
 
-    fn mark(&mut self, group: &str, marks: u64, burst: u64, per_second: f64) -> Result<Report, String> {
+    /// How many should have come.
+    fn mark(&mut self, group: &str, marks: u64, burst: u64, per_second: f64) -> Result<u64, String> {
         let links = self.group(group)?.to_vec();
         let expected = marks * (links.len() as u64 - 1);
         // Who has published has read.
@@ -311,7 +321,7 @@ impl Fleet {
             let came = seen.datagrams + seen.events;
             seen.done >= marks && (came >= expected || seen.heard.elapsed().as_secs_f64() > SILENCE)
         })?;
-        Ok(Report { expected, ..self.seen.report() })
+        Ok(expected)
     }
 
     fn with(&mut self, index: usize, act: impl FnOnce(&mut Talk)) {
