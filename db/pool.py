@@ -167,32 +167,16 @@ class Pool:
 
     async def read(self, work: Callable[[Tx], Awaitable[T]]) -> T:
         """See `ports.Database.read`."""
-        for attempt in range(ATTEMPTS):
-            if attempt:
-                await asyncio.sleep(_backoff(attempt))
-            try:
-                async with self._acquired("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY") as connection:
-                    return await _perform(work, connection)
-            except Collision:
-                continue
-        raise Unavailable("busy", retry_after=RETRY_AFTER)
+        return await self._repeated(work, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
 
     async def single(self, work: Callable[[Tx], Awaitable[T]]) -> T:
         """See `ports.Database.single`."""
-        for attempt in range(ATTEMPTS):
-            if attempt:
-                await asyncio.sleep(_backoff(attempt))
-            try:
-                async with self._acquired() as connection:
-                    return await _perform(work, connection)
-            except Collision:
-                continue
-            except Lost:
-                if attempt:
-                    raise
-                # It may have broken while it waited, and then the others that wait have too.
-                self._connections.drop_idle()
-        raise Unavailable("busy", retry_after=RETRY_AFTER)
+        try:
+            return await self._repeated(work)
+        except Lost:
+            # It may have broken while it waited, and then the others that wait have too.
+            self._connections.drop_idle()
+            return await self._repeated(work)
 
     async def check(self) -> str | None:
         """For `ports.Health`: None when the database answers, else a sentence."""
@@ -201,6 +185,18 @@ class Pool:
         except Unavailable as error:
             return str(error)
         return None
+
+    async def _repeated(self, work: Callable[[Tx], Awaitable[T]], begin: str | None = None) -> T:
+        """Run what is not committed here, again while it collides."""
+        for attempt in range(ATTEMPTS):
+            if attempt:
+                await asyncio.sleep(_backoff(attempt))
+            try:
+                async with self._acquired(begin) as connection:
+                    return await _perform(work, connection)
+            except Collision:
+                continue
+        raise Unavailable("busy", retry_after=RETRY_AFTER)
 
     async def _write(self, work: Callable[[Tx], Awaitable[T]]) -> T:
         async with self._acquired("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE") as connection:

@@ -75,6 +75,14 @@ async def _behind_proxy(database: MigratedDatabase, **settings: Any) -> AsyncIte
             await pool.stop()
 
 
+async def _end_backend(ledger: MigratedDatabase, tx: Tx) -> None:
+    """Have the server process of this unit of work ended by another one."""
+    own = await tx.fetchval("SELECT pg_backend_pid()")
+    other = await asyncpg.connect(ledger.dsn)
+    await other.execute("SELECT pg_terminate_backend($1, 5000)", own)
+    await other.close()
+
+
 # --- the plain path ------------------------------------------------------------------------------------------------
 
 
@@ -343,10 +351,7 @@ async def test_stop_ends_units_under_way_and_refuses_later_ones(ledger: Migrated
 async def test_a_connection_lost_inside_a_unit_means_that_nothing_was_changed(ledger: MigratedDatabase) -> None:
     async def work(tx: Tx) -> None:
         await tx.execute("INSERT INTO ledger (entry) VALUES (1)")
-        own = await tx.fetchval("SELECT pg_backend_pid()")
-        other = await asyncpg.connect(ledger.dsn)
-        await other.execute("SELECT pg_terminate_backend($1, 5000)", own)
-        await other.close()
+        await _end_backend(ledger, tx)
         await tx.execute("INSERT INTO ledger (entry) VALUES (2)")
 
     with pytest.raises(Unavailable) as caught:
@@ -377,10 +382,7 @@ async def test_a_single_statement_on_a_connection_that_is_lost_again_is_unavaila
     async def work(tx: Tx) -> None:
         nonlocal calls
         calls += 1
-        own = await tx.fetchval("SELECT pg_backend_pid()")
-        other = await asyncpg.connect(ledger.dsn)
-        await other.execute("SELECT pg_terminate_backend($1, 5000)", own)
-        await other.close()
+        await _end_backend(ledger, tx)
         await tx.execute("INSERT INTO ledger (entry) VALUES (2)")
 
     with pytest.raises(Unavailable) as caught:
