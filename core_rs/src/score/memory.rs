@@ -18,7 +18,7 @@ pub(super) struct Known {
 #[repr(align(128))]
 struct Entry {
     known: Known,
-    /// The engine that knows it; 0 for none.
+    /// The engine that knows it.
     engine: u32,
     length: u8,
     text: [u8; LONGEST],
@@ -33,32 +33,69 @@ impl Entry {
     }
 }
 
-/// The words seen last: 4096 at most, in half a megabyte, whatever the texts are.
+/// What tells apart most words whose place is the same, without a look at them.
+#[derive(Clone, Copy, Default)]
+struct Set {
+    /// Of the words that are kept; 0 for none.
+    tags: [u32; WAYS],
+    /// The one that is kept longest, which gives way.
+    oldest: u32,
+}
+
+/// The words that were learnt twice, the last of them: 4096 at most, in half a megabyte, whatever the texts are. Most words
+/// that were never seen are never seen again.
 #[derive(Default)]
-pub(super) struct Memory(Vec<[Entry; WAYS]>);
+pub(super) struct Memory {
+    /// Tags of words that were learnt once.
+    once: Vec<u32>,
+    sets: Vec<Set>,
+    entries: Vec<[Entry; WAYS]>,
+}
 
 impl Memory {
-    /// What `engine` knows of a word: remembered, or found out by `learn`.
-    pub(super) fn know(&mut self, engine: u32, word: &str, learn: impl FnOnce() -> Known) -> Known {
-        let bytes = word.as_bytes();
-        if bytes.len() > LONGEST {
-            return learn();
-        }
-        if self.0.is_empty() {
-            self.0.resize(SETS, [Entry::EMPTY; WAYS]);
-        }
-        let set = &mut self.0[hash(bytes) as usize % SETS];
-        if let Some(entry) = set.iter().find(|entry| entry.is(engine, bytes)) {
-            return entry.known;
-        }
-        let known = learn();
-        // The one that was learnt before the other gives way.
-        set.rotate_right(1);
-        let entry = &mut set[0];
-        (entry.known, entry.engine, entry.length) = (known, engine, bytes.len() as u8);
-        entry.text[..bytes.len()].copy_from_slice(bytes);
-        known
+    /// What `engine` knows of a word, if it is remembered.
+    #[inline]
+    pub(super) fn get(&self, engine: u32, word: &str) -> Option<&Known> {
+        let word = word.as_bytes();
+        let (place, tag) = place(word);
+        let tags = self.sets.get(place)?.tags;
+        let entries = self.entries[place].iter().zip(tags);
+        entries
+            .filter(|(_, own)| *own == tag)
+            .map(|(entry, _)| entry)
+            .find(|entry| entry.is(engine, word))
+            .map(|entry| &entry.known)
     }
+
+    /// Remembers what `engine` knows of a word from the second time on, unless it is too long.
+    pub(super) fn keep(&mut self, engine: u32, word: &str, known: Known) {
+        if word.len() > LONGEST || self.get(engine, word).is_some() {
+            return;
+        }
+        if self.sets.is_empty() {
+            self.once.resize(SETS, 0);
+            self.sets.resize(SETS, Set::default());
+            self.entries.resize(SETS, [Entry::EMPTY; WAYS]);
+        }
+        let word = word.as_bytes();
+        let (place, tag) = place(word);
+        if std::mem::replace(&mut self.once[place], tag) != tag {
+            return;
+        }
+        let set = &mut self.sets[place];
+        let way = set.oldest as usize;
+        set.tags[way] = tag;
+        set.oldest = (set.oldest + 1) % WAYS as u32;
+        let entry = &mut self.entries[place][way];
+        (entry.known, entry.engine, entry.length) = (known, engine, word.len() as u8);
+        entry.text[..word.len()].copy_from_slice(word);
+    }
+}
+
+/// The set that may keep a word, and its tag, which is not 0.
+fn place(word: &[u8]) -> (usize, u32) {
+    let hash = hash(word);
+    (hash as usize % SETS, (hash >> 32) as u32 | 1)
 }
 
 /// Of the two halves of a product of 128 bits: good enough to spread words, and a collision costs no more than a word
@@ -96,30 +133,33 @@ mod tests {
         #[test]
         fn a_word_is_what_its_engine_learnt(asked in prop::collection::vec((1_u32..3, "[a-c]{0,3}|[a-z]{60,70}|\\PC{1,12}"), 1..200)) {
             let mut memory = Memory::default();
-            let of = |engine: u32, word: &str| {
-                let marks = Marks(word.bytes().fold(engine, |sum, byte| sum.wrapping_mul(31).wrapping_add(byte.into())));
-                Known { marks, ..Known::default() }
-            };
             for (engine, word) in &asked {
-                prop_assert!(memory.know(*engine, word, || of(*engine, word)).marks == of(*engine, word).marks);
+                let marks = Marks(word.bytes().fold(*engine, |sum, byte| sum.wrapping_mul(31).wrapping_add(byte.into())));
+                match memory.get(*engine, word) {
+                    Some(known) => prop_assert!(known.marks == marks),
+                    None => memory.keep(*engine, word, Known { marks, ..Known::default() }),
+                }
             }
         }
     }
 
     #[test]
-    fn a_word_is_learnt_once() {
+    fn the_words_seen_last_are_kept() {
         let mut memory = Memory::default();
         for word in ["", "a", "session", "a word of more than sixteen bytes"] {
-            memory.know(1, word, Known::default);
-            memory.know(1, word, || unreachable!("{word} is known"));
+            assert!(memory.get(1, word).is_none());
+            memory.keep(1, word, Known::default());
+            assert!(memory.get(1, word).is_none());
+            memory.keep(1, word, Known::default());
+            assert!(memory.get(1, word).is_some() && memory.get(2, word).is_none());
         }
-        let mut learnt = false;
-        memory.know(2, "session", || {
-            learnt = true;
-            Known::default()
-        });
-        assert!(learnt);
-        assert_eq!(size_of::<Entry>(), 128);
+        let place_of = |word: &String| place(word.as_bytes()).0;
+        let words: Vec<_> =
+            (0..).map(|number| format!("{number:x}")).filter(|word| place_of(word) == 7).take(9).collect();
+        words.iter().for_each(|word| (0..3).for_each(|_| memory.keep(1, word, Known::default())));
+        let kept: Vec<_> = words.iter().filter(|word| memory.get(1, word).is_some()).collect();
+        assert_eq!(kept, words.iter().skip(9 - WAYS).collect::<Vec<_>>());
+        assert_eq!((size_of::<Entry>(), size_of::<Set>()), (128, 12));
     }
 
     #[test]

@@ -37,6 +37,8 @@ use std::{
 const OF_GROUPS: [usize; 2] = [0, 1];
 /// Index of the level `flag`.
 const FLAG: usize = 1;
+/// Words that are looked up together: what is far off in the processor's memory is then waited for at once.
+const TOGETHER: usize = 32;
 
 /// What keeps a file from being used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -161,6 +163,20 @@ impl Scorer {
     }
 }
 
+/// Asks for the bytes of what is read soon, where the language has the instruction: the model's tables are larger than the
+/// caches of a core, and what other cores share forgets them within a millisecond when these are busy.
+#[inline]
+fn soon<T>(place: &T) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: a hint, for an address that is one.
+    unsafe {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        _mm_prefetch::<_MM_HINT_T0>(std::ptr::from_ref(place).cast());
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = place;
+}
+
 /// Of the next engine.
 fn number() -> u32 {
     static ENGINES: AtomicU32 = AtomicU32::new(1);
@@ -189,17 +205,52 @@ impl Engine {
     }
 
     fn read<'a>(&self, words: impl Iterator<Item = &'a str>, reading: &mut Reading) {
-        let Reading { memory, pieces, words: read, look, marks } = reading;
-        read.clear();
-        marks.clear();
+        reading.words.clear();
+        reading.marks.clear();
+        reading.pieces.clear();
+        // From the first unknown word on: each, and whether it is one.
+        let mut waiting = Vec::new();
         for word in words {
-            let known = memory.know(self.number, word, || Known {
-                word: self.model.word(word, pieces),
-                marks: self.terms.marks(word, look),
-            });
+            let Reading { memory, pieces, words: read, marks, .. } = reading;
+            match memory.get(self.number, word) {
+                Some(known) if waiting.is_empty() => {
+                    read.push(word, &known.word);
+                    marks.push(known.marks);
+                }
+                found => {
+                    if found.is_none() {
+                        pieces.push(word);
+                    }
+                    waiting.push((word, found.is_none()));
+                    if waiting.len() == TOGETHER {
+                        self.learn(&mut waiting, reading);
+                    }
+                }
+            }
+        }
+        self.learn(&mut waiting, reading);
+    }
+
+    /// Reads the words that wait; those that are unknown are those whose pieces are there.
+    fn learn(&self, waiting: &mut Vec<(&str, bool)>, reading: &mut Reading) {
+        let Reading { memory, pieces, words: read, look, marks } = reading;
+        self.model.find(pieces);
+        let mut learnt = Vec::new();
+        for (word, unknown) in waiting.drain(..) {
+            let known = match unknown {
+                false => *memory.get(self.number, word).expect("nothing was kept since it was found"),
+                true => {
+                    let brings = self.model.word(word, pieces, learnt.len());
+                    let known = Known { word: brings, marks: self.terms.marks(word, look) };
+                    learnt.push((word, known));
+                    known
+                }
+            };
             read.push(word, &known.word);
             marks.push(known.marks);
         }
+        pieces.clear();
+        learnt.iter().for_each(|(word, known)| memory.keep(self.number, word, *known));
     }
 
     /// Whether abuse or hate are at `flag`.

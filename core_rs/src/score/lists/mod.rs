@@ -82,18 +82,41 @@ pub struct Allow {
     phrases: Patterns,
     /// By pattern of the terms.
     holding: Vec<Holding>,
-    /// Three bytes that follow each other in some phrase, by [`threes`]: a bit for each.
-    threes: Box<[u64; THREES / 64]>,
+    threes: Threes,
 }
 
-const THREES: usize = 1 << 14;
+/// Three bytes that follow each other in some texts, or others of the same number.
+struct Threes(Box<[u64; Self::NUMBERS / 64]>);
 
-/// Numbers of each three bytes that follow each other.
-fn threes(text: &str) -> impl Iterator<Item = usize> {
-    text.as_bytes().windows(3).map(|three| {
-        let number = u32::from_le_bytes([three[0], three[1], three[2], 0]);
-        number.wrapping_mul(0x9E37_79B9) as usize >> (32 - THREES.trailing_zeros())
-    })
+impl Default for Threes {
+    fn default() -> Self {
+        Self(Box::new([0; Self::NUMBERS / 64]))
+    }
+}
+
+impl Threes {
+    const NUMBERS: usize = 1 << 14;
+
+    fn add(&mut self, three: [u8; 3]) {
+        let number = Self::number(three);
+        self.0[number / 64] |= 1 << (number % 64);
+    }
+
+    #[inline]
+    fn has(&self, three: [u8; 3]) -> bool {
+        let number = Self::number(three);
+        self.0[number / 64] & 1 << (number % 64) != 0
+    }
+
+    fn number([first, second, third]: [u8; 3]) -> usize {
+        let number = u32::from_le_bytes([first, second, third, 0]);
+        number.wrapping_mul(0x9E37_79B9) as usize >> (32 - Self::NUMBERS.trailing_zeros())
+    }
+}
+
+/// Each three bytes that follow each other.
+fn threes(text: &str) -> impl Iterator<Item = [u8; 3]> {
+    text.as_bytes().windows(3).map(|three| [three[0], three[1], three[2]])
 }
 
 /// Phrases that hold a pattern.
@@ -117,7 +140,7 @@ impl Allow {
 
     /// Whether some phrase may hold a part of a line, which has all its threes then.
     fn may_hold(&self, part: &str) -> bool {
-        threes(part).all(|three| self.threes[three / 64] & 1 << (three % 64) != 0)
+        threes(part).all(|three| self.threes.has(three))
     }
 }
 
@@ -128,6 +151,10 @@ struct Patterns {
     terms: Vec<usize>,
     /// Bytes of the longest.
     longest: usize,
+    /// What those of three bytes or more begin with.
+    beginnings: Threes,
+    /// Whether some are shorter.
+    short: bool,
 }
 
 impl Patterns {
@@ -137,8 +164,16 @@ impl Patterns {
         }
         let kind = Some(AhoCorasickKind::ContiguousNFA);
         let search = AhoCorasick::builder().kind(kind).build(patterns.iter().map(|(text, _)| text))?;
-        let longest = search.max_pattern_len();
-        Ok(Self { search: Some(search), terms: patterns.iter().map(|(_, term)| *term).collect(), longest })
+        let mut beginnings = Threes::default();
+        let firsts = patterns.iter().filter_map(|(text, _)| threes(text).next());
+        firsts.for_each(|three| beginnings.add(three));
+        Ok(Self {
+            terms: patterns.iter().map(|(_, term)| *term).collect(),
+            longest: search.max_pattern_len(),
+            short: search.min_pattern_len() < 3,
+            search: Some(search),
+            beginnings,
+        })
     }
 
     /// Every place of every pattern that lies within one of some parts of the text, which do not overlap: (pattern,
@@ -154,7 +189,8 @@ impl Patterns {
     }
 
     fn is_in(&self, text: &str) -> bool {
-        self.search.as_ref().is_some_and(|search| search.is_match(text))
+        let may_be = self.short || threes(text).any(|three| self.beginnings.has(three));
+        may_be && self.search.as_ref().is_some_and(|search| search.is_match(text))
     }
 }
 
@@ -269,7 +305,7 @@ impl Allow {
         let list = "allowed phrases";
         let mut phrases = Phrases::default();
         let (mut patterns, mut holding) = (Vec::new(), vec![Holding::default(); terms.exact.terms.len()]);
-        let mut found = Box::new([0; THREES / 64]);
+        let mut found = Threes::default();
         for (line, content) in lines(file, list)? {
             let phrase = phrases.read(content.trim()).map_err(|reason| ListError::Line { list, line, reason })?;
             let text = &phrase.text;
@@ -280,7 +316,7 @@ impl Allow {
                 let Holding { words: own, inside } = &mut holding[pattern];
                 if words { own } else { inside }.push((text.as_str().into(), place.start));
             }
-            threes(text).for_each(|three| found[three / 64] |= 1 << (three % 64));
+            threes(text).for_each(|three| found.add(three));
             patterns.push((text.clone(), 0));
         }
         let phrases = Patterns::new(&patterns).map_err(|_| ListError::TooMany(list))?;

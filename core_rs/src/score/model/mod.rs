@@ -14,9 +14,10 @@ pub use file::ModelError;
 #[cfg(test)]
 pub(crate) use file::tests::noise;
 
+use super::soon;
 use features::{Finish, pair, pair_of, pieces};
 use file::{CHANNELS, COLUMNS, DIMENSIONS, HIDDEN, Parts};
-use kernels::{ACTIVATION, Kernel};
+use kernels::{ACTIVATION, Kernel, Rows};
 use std::{array, ops::Range};
 
 pub const HEADS: [&str; 5] = ["abuse", "hate", "sexual", "threat", "spam"];
@@ -58,12 +59,28 @@ impl Word {
     pub(super) const EMPTY: Self = Self { vector: [0; DIMENSIONS], linear: [0; COLUMNS], pair: 0, pieces: 0 };
 }
 
-/// Room for the pieces of one word.
+/// The pieces of some words, and their rows.
 #[derive(Default)]
 pub struct Pieces {
     /// `<word>`
     bracketed: Vec<u8>,
+    /// Of all words, one after the other.
     hashes: Vec<u32>,
+    /// Where those of each word end.
+    ends: Vec<u32>,
+    rows: Rows,
+}
+
+impl Pieces {
+    pub fn clear(&mut self) {
+        self.hashes.clear();
+        self.ends.clear();
+    }
+
+    pub fn push(&mut self, word: &str) {
+        pieces(word, &mut self.bracketed, &mut self.hashes);
+        self.ends.push(self.hashes.len() as u32);
+    }
 }
 
 /// The words of one text, and room that scoring them needs.
@@ -135,15 +152,22 @@ impl Model {
         &self.parts.digest
     }
 
-    /// What a word brings.
-    pub fn word(&self, text: &str, room: &mut Pieces) -> Word {
-        let Pieces { bracketed, hashes } = room;
-        hashes.clear();
-        pieces(text, bracketed, hashes);
-        let (sums, linear) = self.kernel.gather(&self.parts.embedding, &self.parts.linear, hashes);
-        let scale = self.roots[hashes.len()];
+    /// Finds what words bring, so that it is near when it is asked for.
+    pub fn find(&self, pieces: &mut Pieces) {
+        self.kernel.find(&pieces.hashes, &mut pieces.rows);
+        pieces.rows.embedding.iter().for_each(|&row| soon(&self.parts.embedding[row as usize]));
+        pieces.rows.linear.iter().for_each(|&row| soon(&self.parts.linear[row as usize]));
+    }
+
+    /// What a word brings: the one that was pushed as number `at` to pieces that were found.
+    pub fn word(&self, text: &str, pieces: &Pieces, at: usize) -> Word {
+        let start = at.checked_sub(1).map_or(0, |before| pieces.ends[before]);
+        let range = start as usize..pieces.ends[at] as usize;
+        let count = range.len();
+        let (sums, linear) = self.kernel.gather(&self.parts.embedding, &self.parts.linear, &pieces.rows, range);
+        let scale = self.roots[count];
         let vector = sums.map(|sum| ((i32::from(sum) * scale + (1 << 11)) >> 12) as i16);
-        Word { vector, linear, pair: pair_of(text), pieces: hashes.len() as u8 }
+        Word { vector, linear, pair: pair_of(text), pieces: count as u8 }
     }
 
     /// Calibrated probabilities in 1/65536; 0 without words.

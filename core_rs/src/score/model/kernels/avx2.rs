@@ -1,7 +1,14 @@
 //! With 256-bit registers (AVX2).
-use super::{Affine, LANES, plain};
+use super::{Affine, LANES, Rows, plain};
 use crate::score::model::file::{CHANNELS, COLUMNS, DIMENSIONS};
-use std::arch::x86_64::*;
+use std::{arch::x86_64::*, ops::Range};
+
+/// # Safety
+/// The processor has AVX2.
+#[target_feature(enable = "avx2")]
+pub(super) unsafe fn find(hashes: &[u32], rows: &mut Rows) {
+    plain::find(hashes, rows);
+}
 
 /// # Safety
 /// The processor has AVX2.
@@ -9,9 +16,10 @@ use std::arch::x86_64::*;
 pub(super) unsafe fn gather(
     embedding: &[[i8; DIMENSIONS]],
     linear: &[[i8; COLUMNS]],
-    hashes: &[u32],
+    rows: &Rows,
+    range: Range<usize>,
 ) -> ([i16; DIMENSIONS], [i16; COLUMNS]) {
-    plain::gather(embedding, linear, hashes)
+    plain::gather(embedding, linear, rows, range)
 }
 
 /// # Safety

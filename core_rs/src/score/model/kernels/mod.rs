@@ -9,12 +9,20 @@ mod neon;
 mod plain;
 
 use super::file::{CHANNELS, COLUMNS, DIMENSIONS};
+use std::ops::Range;
 
 /// The greatest value behind a ReLU.
 pub(super) const ACTIVATION: i32 = 8191;
 
 /// Columns of what an [`Affine`] gives are a multiple of this.
 pub(super) const LANES: usize = 8;
+
+/// Rows of both tables, by the pieces that name them.
+#[derive(Default)]
+pub(super) struct Rows {
+    pub(super) embedding: Vec<u32>,
+    pub(super) linear: Vec<u32>,
+}
 
 /// Which instructions are used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,20 +48,29 @@ impl Kernel {
         Self::Plain
     }
 
-    /// The sums of the rows that hashes of pieces name in the two tables.
-    ///
-    /// Panics for more than `MAX_PIECES` hashes.
+    /// Finds the rows that hashes of pieces name in the two tables, in place of what `rows` holds.
+    pub(super) fn find(self, hashes: &[u32], rows: &mut Rows) {
+        match self {
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: `best` saw the instructions.
+            Self::Avx2 => unsafe { avx2::find(hashes, rows) },
+            _ => plain::find(hashes, rows),
+        }
+    }
+
+    /// The sums of some of the rows that were found, at most `MAX_PIECES`.
     pub(super) fn gather(
         self,
         embedding: &[[i8; DIMENSIONS]],
         linear: &[[i8; COLUMNS]],
-        hashes: &[u32],
+        rows: &Rows,
+        range: Range<usize>,
     ) -> ([i16; DIMENSIONS], [i16; COLUMNS]) {
         match self {
             #[cfg(target_arch = "x86_64")]
             // SAFETY: `best` saw the instructions.
-            Self::Avx2 => unsafe { avx2::gather(embedding, linear, hashes) },
-            _ => plain::gather(embedding, linear, hashes),
+            Self::Avx2 => unsafe { avx2::gather(embedding, linear, rows, range) },
+            _ => plain::gather(embedding, linear, rows, range),
         }
     }
 
@@ -191,7 +208,9 @@ mod tests {
             let in_wide = |column: usize| first.iter().map(|&row| i16::from(wide[row as usize][column])).sum::<i16>();
             let in_narrow = |column: usize| second.iter().map(|&row| i16::from(narrow[row as usize][column])).sum::<i16>();
             for kernel in [Kernel::Plain, Kernel::best()] {
-                let (vector, own) = kernel.gather(wide, narrow, &hashes);
+                let mut rows = Rows::default();
+                kernel.find(&hashes, &mut rows);
+                let (vector, own) = kernel.gather(wide, narrow, &rows, 0..hashes.len());
                 prop_assert_eq!(vector, std::array::from_fn(in_wide));
                 prop_assert_eq!(own, std::array::from_fn(in_narrow));
                 let mut sums = [7; COLUMNS];

@@ -1,26 +1,28 @@
 //! In the language alone. What has no instructions of its own elsewhere is compiled there once more, for theirs.
-use super::{ACTIVATION, Affine};
+use super::{ACTIVATION, Affine, Rows};
 use crate::score::model::{
-    features::{Finish, MAX_PIECES},
+    features::Finish,
     file::{CHANNELS, COLUMNS, DIMENSIONS},
 };
+use std::ops::Range;
+
+#[inline(always)]
+pub(super) fn find(hashes: &[u32], rows: &mut Rows) {
+    rows.embedding.clear();
+    rows.embedding.extend(hashes.iter().map(|&hash| Finish::EMBEDDING.row(hash)));
+    rows.linear.clear();
+    rows.linear.extend(hashes.iter().map(|&hash| Finish::LINEAR.row(hash)));
+}
 
 #[inline(always)]
 pub(super) fn gather(
     embedding: &[[i8; DIMENSIONS]],
     linear: &[[i8; COLUMNS]],
-    hashes: &[u32],
+    rows: &Rows,
+    range: Range<usize>,
 ) -> ([i16; DIMENSIONS], [i16; COLUMNS]) {
-    let rows = |finish: Finish| {
-        let mut rows = [0; MAX_PIECES];
-        for (row, &hash) in rows.iter_mut().zip(hashes) {
-            *row = finish.row(hash);
-        }
-        rows
-    };
-    let (first, second) = (rows(Finish::EMBEDDING), rows(Finish::LINEAR));
     let (mut wide, mut narrow) = ([0; DIMENSIONS], [0; COLUMNS]);
-    for (&first, &second) in first[..hashes.len()].iter().zip(&second) {
+    for (&first, &second) in rows.embedding[range.clone()].iter().zip(&rows.linear[range]) {
         for (sum, &cell) in wide.iter_mut().zip(&embedding[first as usize]) {
             *sum += i16::from(cell);
         }
