@@ -56,20 +56,21 @@ impl Memory {
     /// What `engine` knows of a word, if it is remembered.
     #[inline]
     pub(super) fn get(&self, engine: u32, word: &str) -> Option<&Known> {
-        let word = word.as_bytes();
-        let (place, tag) = place(word);
+        self.find(place(word.as_bytes()), engine, word.as_bytes())
+    }
+
+    #[inline]
+    fn find(&self, (place, tag): (usize, u32), engine: u32, word: &[u8]) -> Option<&Known> {
         let tags = self.sets.get(place)?.tags;
-        let entries = self.entries[place].iter().zip(tags);
-        entries
-            .filter(|(_, own)| *own == tag)
-            .map(|(entry, _)| entry)
-            .find(|entry| entry.is(engine, word))
-            .map(|entry| &entry.known)
+        let mut entries = self.entries[place].iter().zip(tags);
+        entries.find(|(entry, own)| *own == tag && entry.is(engine, word)).map(|(entry, _)| &entry.known)
     }
 
     /// Remembers what `engine` knows of a word from the second time on, unless it is too long.
     pub(super) fn keep(&mut self, engine: u32, word: &str, known: Known) {
-        if word.len() > LONGEST || self.get(engine, word).is_some() {
+        let word = word.as_bytes();
+        let (place, tag) = place(word);
+        if word.len() > LONGEST || self.find((place, tag), engine, word).is_some() {
             return;
         }
         if self.sets.is_empty() {
@@ -77,8 +78,6 @@ impl Memory {
             self.sets.resize(SETS, Set::default());
             self.entries.resize(SETS, [Entry::EMPTY; WAYS]);
         }
-        let word = word.as_bytes();
-        let (place, tag) = place(word);
         if std::mem::replace(&mut self.once[place], tag) != tag {
             return;
         }

@@ -163,20 +163,6 @@ impl Scorer {
     }
 }
 
-/// Asks for the bytes of what is read soon, where the language has the instruction: the model's tables are larger than the
-/// caches of a core, and what other cores share forgets them within a millisecond when these are busy.
-#[inline]
-fn soon<T>(place: &T) {
-    #[cfg(target_arch = "x86_64")]
-    // SAFETY: a hint, for an address that is one.
-    unsafe {
-        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-        _mm_prefetch::<_MM_HINT_T0>(std::ptr::from_ref(place).cast());
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    let _ = place;
-}
-
 /// Of the next engine.
 fn number() -> u32 {
     static ENGINES: AtomicU32 = AtomicU32::new(1);

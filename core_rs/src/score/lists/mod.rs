@@ -82,6 +82,7 @@ pub struct Allow {
     phrases: Patterns,
     /// By pattern of the terms.
     holding: Vec<Holding>,
+    /// Of all phrases.
     threes: Threes,
 }
 

@@ -14,7 +14,6 @@ pub use file::ModelError;
 #[cfg(test)]
 pub(crate) use file::tests::noise;
 
-use super::soon;
 use features::{Finish, pair, pair_of, pieces};
 use file::{CHANNELS, COLUMNS, DIMENSIONS, HIDDEN, Parts};
 use kernels::{ACTIVATION, Kernel, Rows};
@@ -128,6 +127,20 @@ fn root(n: u64) -> i64 {
 /// `value` / 2^shift to the nearest integer, halves up.
 fn rounded(value: i64, shift: u32) -> i64 {
     (value + (1 << shift >> 1)) >> shift
+}
+
+/// Asks for the bytes of what is read soon, where the language has the instruction: the tables are larger than the caches of a
+/// core, and what cores share forgets them within a millisecond when others are busy.
+#[inline]
+fn soon<T>(place: &T) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: a hint, for an address that is one.
+    unsafe {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        _mm_prefetch::<_MM_HINT_T0>(std::ptr::from_ref(place).cast());
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = place;
 }
 
 /// Words that are scored each by itself: the last window ends with the text.
