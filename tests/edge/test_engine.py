@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
+from itertools import count
 from typing import Any
 
 from structlog.testing import capture_logs
 
 from chiron._core import Frame, Hub
-from chiron.server.edge.engine import Due, Engine
+from chiron.server.edge.engine import FLUSH_BATCH, FLUSH_SECONDS, Due, Engine
 
 Run = Callable[[Coroutine[Any, Any, None]], None]
 
@@ -37,7 +38,9 @@ class Recorder:
 
 
 def started(**kwargs: Any) -> Engine:
+    """An engine for which no time passes, unless `clock` is given."""
     buffer = bytearray(65_536)
+    kwargs.setdefault("clock", lambda: 0.0)
     engine = Engine(Hub(buffer), buffer, **kwargs)
     engine.start()
     return engine
@@ -99,6 +102,23 @@ def test_everything_of_a_turn_leaves_in_one_write_for_each_connection(run: Run) 
                 engine.wake()
         await turn()
         assert [recorder.written for _, recorder in peers] == [[b"abc"]] * 200
+
+    run(main())
+
+
+def test_a_flush_that_takes_long_goes_on_after_the_loop_has_read(run: Run) -> None:
+    async def main() -> None:
+        ticks = count(0.0, 2 * FLUSH_SECONDS)
+        engine = started(clock=lambda: next(ticks))
+        peers = [peer(engine) for _ in range(2 * FLUSH_BATCH + 1)]
+        for connection, _ in peers:
+            engine.hub.send(connection, b"a")
+        engine.wake()
+        written = []
+        while engine.hub.dirty:
+            await turn()
+            written.append(sum(len(recorder.written) for _, recorder in peers))
+        assert written == [FLUSH_BATCH, 2 * FLUSH_BATCH, 2 * FLUSH_BATCH + 1]
 
     run(main())
 
