@@ -3,13 +3,42 @@ use super::{
     Cell, Guise, Suspect,
     unicode::{case, class, class_of, fold, is_letter, is_word, properties_of},
 };
+use std::ops::Range;
 
-/// Folds letters that look like ASCII ones: those of Latin script always; those of other scripts in a word that has
-/// Latin letters; and in words wholly of look-alikes, when the text is otherwise Latin: at least three Latin letters, and
-/// twice as many as letters in words of other scripts that cannot be folded.
-pub(super) fn alike(cells: &mut [Cell], suspects: &mut Vec<Suspect>) {
+/// Latin letters that a text must have for words wholly of look-alikes to be folded.
+pub(super) const LATIN: u32 = 3;
+
+/// Words wholly of letters of other scripts that look like ASCII ones, and what decides whether they are folded.
+pub(super) struct Whole {
+    words: Vec<Range<usize>>,
+    /// Letters of words that have Latin ones.
+    latin: usize,
+    /// Letters in words of other scripts that cannot be folded.
+    foreign: usize,
+}
+
+impl Whole {
+    /// Whether there are words without Latin letters.
+    pub(super) fn has_others(&self) -> bool {
+        self.foreign > 0 || !self.words.is_empty()
+    }
+
+    /// Folds them when the text is otherwise Latin: as many Latin letters as that takes, and twice as many as foreign ones.
+    pub(super) fn fold(self, cells: &mut [Cell]) {
+        if self.latin >= LATIN as usize && self.latin >= 2 * self.foreign {
+            for cell in self.words.into_iter().flatten() {
+                let letter = &mut cells[cell].letter;
+                *letter = fold(*letter).unwrap_or(*letter);
+            }
+        }
+    }
+}
+
+/// Folds letters that look like ASCII ones: those of Latin script always, those of other scripts in a word that has
+/// Latin letters. The words wholly of others are left.
+pub(super) fn alike(cells: &mut [Cell], suspects: &mut Vec<Suspect>) -> Whole {
     let (mut latin, mut foreign) = (0, 0);
-    let mut whole = Vec::new();
+    let mut words = Vec::new();
     let mut at = 0;
     while at < cells.len() {
         let first = at;
@@ -48,18 +77,13 @@ pub(super) fn alike(cells: &mut [Cell], suspects: &mut Vec<Suspect>) {
             && run.iter().all(|cell| class_of(cell.letter) == class::DIGIT || fold(cell.letter).is_some())
         {
             if letters > 0 || enclosed >= 2 {
-                whole.push(first..at);
+                words.push(first..at);
             }
         } else {
             foreign += letters;
         }
     }
-    if latin >= 3 && latin >= 2 * foreign {
-        for cell in whole.into_iter().flatten() {
-            let letter = &mut cells[cell].letter;
-            *letter = fold(*letter).unwrap_or(*letter);
-        }
-    }
+    Whole { words, latin, foreign }
 }
 
 /// Folds a word with Latin letters; whether that turned letters of another script, and left none that is not ASCII.

@@ -1,10 +1,15 @@
 //! The plain text of what shows its words by itself, straight from its bytes: most texts. That is ASCII, other symbols,
-//! and words of scripts without case that no letter of another script is among. Where a chunk (what is between white
-//! space) asks for more than the eye sees, it is read by `words`; where letters may stand apart, an escape may be or a
-//! letter may change, the whole text takes the steps.
+//! letters that become one of ASCII wherever a word has Latin ones, and words of scripts without case that no letter of
+//! another script is among. Where a chunk (what is between white space) asks for more than the eye sees, it is read by
+//! `words`; where an escape may be or a letter changes otherwise, it takes the steps, and where these depend on what is
+//! around it, the whole text does.
 use super::{
-    Cell, Kind, Normalised, Origin, Word, alike, apart,
+    Cell, Guise, Kind, Normalised, Origin, READ, Suspect, Word,
+    alike::{self, LATIN},
+    apart,
     compatible::is_scripted,
+    latin::{Turned, turned},
+    steps::Steps,
     unicode::{class, digit, properties_of},
     words::{self, Atom},
 };
@@ -54,7 +59,13 @@ static ASCII: [Role; 128] = {
     table
 };
 
+#[inline]
 fn role_of(letter: char) -> Role {
+    if letter.is_ascii() { ASCII[letter as usize] } else { role_beyond(letter) }
+}
+
+/// Of what is not of ASCII.
+fn role_beyond(letter: char) -> Role {
     let properties = properties_of(letter);
     if properties.joins() || properties.is_cased() || !properties.is_whole() {
         return Role::Other;
@@ -102,8 +113,23 @@ impl Reader<'_> {
     fn role(&self, bytes: usize) -> Role {
         match self.ahead(bytes) {
             byte @ ..0x80 => ASCII[byte as usize],
-            _ => self.text[self.at.byte + bytes..].chars().next().map_or(Role::Space, role_of),
+            _ => self.text[self.at.byte + bytes..].chars().next().map_or(Role::Space, role_beyond),
         }
+    }
+
+    /// The letters of a short word here of ASCII's letters alone, before a space.
+    #[inline]
+    fn short(&self) -> Option<(u64, u32)> {
+        let eight = self.text.as_bytes()[self.at.byte..].first_chunk()?;
+        let eight = u64::from_le_bytes(*eight);
+        let count = letters(eight);
+        (count > 0 && count < 8 && eight >> (8 * count) & 0xff == u64::from(b' ')).then_some((eight, count))
+    }
+
+    #[inline]
+    fn is_at_space(&self) -> bool {
+        let byte = self.ahead(0);
+        byte.is_ascii() && ASCII[byte as usize] == Role::Space
     }
 
     /// The character here; a space at the end.
@@ -138,6 +164,7 @@ struct Made {
     /// Of `origins`; gaps in code points of the text.
     atoms: Vec<Atom>,
     singles: Singles,
+    scripts: Scripts,
 }
 
 /// Words of one letter: whether three are as many atoms from each other as letters that stand apart can be.
@@ -146,6 +173,24 @@ struct Singles {
     /// The last two, by their atoms.
     last: [Option<usize>; 2],
     apart: bool,
+}
+
+/// The letters of words that were read: what decides whether words wholly of look-alikes are folded (`alike::Whole`).
+#[derive(Debug, Default, Clone, Copy)]
+struct Scripts {
+    /// Letters of words that have Latin ones; not all are counted.
+    latin: u32,
+    /// Some word has none, and letters that cannot be folded.
+    foreign: bool,
+    /// A word wholly of look-alikes was folded as if the text were Latin.
+    assumed: bool,
+}
+
+impl Scripts {
+    /// Whether what was assumed is so; else the whole text takes the steps.
+    fn holds(self) -> bool {
+        !self.assumed || (self.latin >= LATIN && !self.foreign)
+    }
 }
 
 impl Singles {
@@ -157,10 +202,28 @@ impl Singles {
     }
 }
 
+/// Characters that are dropped, from the first to the last.
+#[derive(Default)]
+struct Hidden {
+    start: u32,
+    end: u32,
+    count: u32,
+}
+
+impl Hidden {
+    fn add(&mut self, more: Self) {
+        if more.count > 0 {
+            self.start = if self.count == 0 { more.start } else { self.start };
+            self.end = more.end;
+            self.count += more.count;
+        }
+    }
+}
+
 impl Made {
     fn clear(&mut self) {
         self.cut(0, 0, 0);
-        self.singles = Singles::default();
+        (self.singles, self.scripts) = Default::default();
     }
 
     /// Leaves only what was made first.
@@ -207,6 +270,32 @@ impl Made {
         }
     }
 
+    /// At most seven letters of ASCII as one atom behind white space or at the beginning, unless some are cut: their bytes
+    /// are the first of eight.
+    #[inline]
+    fn push_short(&mut self, eight: u64, count: u32, start: u32, gap: (u32, u32)) -> bool {
+        let lower = eight | (0x20 * EACH);
+        // A byte that is zero is one letter with the two behind it.
+        let differ = lower ^ (lower >> 8);
+        let differ = (differ | (differ >> 8)) | (u64::MAX << (8 * count.saturating_sub(2)));
+        if has_zero(differ) {
+            return false;
+        }
+        let first = self.open(gap, Kind::Word, start);
+        let byte = self.text.len() as u32;
+        self.text.extend_from_slice(&lower.to_le_bytes());
+        self.text.truncate((byte + count) as usize);
+        let origin = |at: usize| {
+            let at = at as u32;
+            Origin { byte: byte + at, start: start + at, end: start + at + 1 }
+        };
+        self.origins.extend_from_slice(&std::array::from_fn::<_, 8, _>(origin));
+        self.origins.truncate((first + count) as usize);
+        self.scripts.latin += count;
+        self.close(first, Kind::Word, gap);
+        true
+    }
+
     /// Opens an atom that is written from `start` on, with a space before it where one belongs.
     #[inline]
     fn open(&mut self, gap: (u32, u32), kind: Kind, start: u32) -> u32 {
@@ -219,6 +308,14 @@ impl Made {
             }
         }
         self.origins.len() as u32
+    }
+
+    /// Leaves of the atom that was opened nothing but the space before it.
+    fn reopen(&mut self, first: u32) {
+        if let Some(origin) = self.origins.get(first as usize) {
+            self.text.truncate(origin.byte as usize);
+            self.origins.truncate(first as usize);
+        }
     }
 
     #[inline]
@@ -285,6 +382,23 @@ impl Made {
     }
 }
 
+/// 1 in each of eight bytes.
+const EACH: u64 = 0x0101_0101_0101_0101;
+
+/// Whether a byte is zero.
+fn has_zero(eight: u64) -> bool {
+    eight.wrapping_sub(EACH) & !eight & (0x80 * EACH) != 0
+}
+
+/// How many bytes are letters of ASCII, from the first, lowest one on.
+fn letters(eight: u64) -> u32 {
+    let lower = (eight | (0x20 * EACH)) & (0x7f * EACH);
+    // In the highest bit of each byte: not below `a`, beyond `z`.
+    let (from, beyond) = (lower + (0x80 - 0x61) * EACH, lower + (0x80 - 0x7b) * EACH);
+    let other = !(from & !beyond & !eight) & (0x80 * EACH);
+    other.trailing_zeros() / 8
+}
+
 /// Room that reading needs, kept from text to text.
 #[derive(Debug, Default)]
 pub(super) struct Direct {
@@ -292,17 +406,21 @@ pub(super) struct Direct {
     /// The same with letters joined.
     joined: Made,
     chunk: Vec<Cell>,
+    /// What words of the chunk are made of.
     cells: Vec<Cell>,
-    special: Vec<Atom>,
+    atoms: Vec<Atom>,
+    suspects: Vec<Suspect>,
 }
 
 impl Direct {
-    /// Writes plain text and words; false when the text asks for the steps.
-    pub(super) fn read(&mut self, text: &str, result: &mut Normalised) -> bool {
+    /// Writes plain text, words and what is suspect, in any order; false when the whole text takes the steps.
+    pub(super) fn read(&mut self, text: &str, steps: &mut Steps, result: &mut Normalised) -> bool {
         self.made.clear();
+        self.suspects.clear();
         self.made.text.reserve(text.len());
         self.made.origins.reserve(text.len());
         let mut reader = Reader { text, at: Place { byte: 0, point: 0 } };
+        let mut more = 0;
         loop {
             let gap = reader.at.point;
             while reader.role(0) == Role::Space && reader.at.byte < text.len() {
@@ -312,20 +430,18 @@ impl Direct {
                 break;
             }
             let gap = (gap, reader.at.point);
-            let Made { text: made, origins, atoms, singles } = &self.made;
-            let before = (made.len(), origins.len(), atoms.len(), *singles);
-            reader = match self.simple(reader, gap) {
-                Chunk::Read(after) => after,
-                Chunk::Special => {
-                    self.made.cut(before.0, before.1, before.2);
-                    self.made.singles = before.3;
-                    match self.special(reader, gap) {
-                        Some(after) => after,
-                        None => return false,
-                    }
+            if let Some((eight, count)) = reader.short() {
+                if self.made.push_short(eight, count, reader.at.point, gap) {
+                    reader.at = Place { byte: reader.at.byte + count as usize, point: reader.at.point + count };
+                    continue;
                 }
-                Chunk::Other => return false,
-            };
+            }
+            let Some((after, came)) = self.chunk(reader, gap, steps) else { return false };
+            reader = after;
+            more += came;
+        }
+        if reader.at.point as usize + more > READ || !self.made.scripts.holds() {
+            return false;
         }
         let Self { made, joined, .. } = self;
         if made.singles.apart {
@@ -338,32 +454,63 @@ impl Direct {
         let words = made.atoms.iter();
         result.words.extend(words.map(|atom| Word { start: byte(atom.first), end: byte(atom.last), kind: atom.kind }));
         result.plain.text.push_str(plain);
+        result.suspects.extend_from_slice(&self.suspects);
         std::mem::swap(&mut result.plain.origins, &mut made.origins);
         true
     }
 
+    /// Reads a chunk, and how many characters the steps bring; none when the whole text takes them.
+    fn chunk<'a>(&mut self, reader: Reader<'a>, gap: (u32, u32), steps: &mut Steps) -> Option<(Reader<'a>, usize)> {
+        let Made { text, origins, atoms, singles, scripts } = &self.made;
+        let before = (text.len(), origins.len(), atoms.len());
+        let (singles, scripts, suspects) = (*singles, *scripts, self.suspects.len());
+        let unread = match self.simple(reader, gap) {
+            Ok(after) => return Some((after, 0)),
+            Err(unread) => unread,
+        };
+        self.made.cut(before.0, before.1, before.2);
+        (self.made.singles, self.made.scripts) = (singles, scripts);
+        self.suspects.truncate(suspects);
+        if let Unread::Special = unread {
+            if let Some(after) = self.special(reader, gap) {
+                return Some((after, 0));
+            }
+        }
+        self.steps(reader, gap, steps)
+    }
+
     /// Reads a chunk whose words are letters or digits alone, with at most one apostrophe.
-    fn simple<'a>(&mut self, mut reader: Reader<'a>, mut gap: (u32, u32)) -> Chunk<'a> {
+    fn simple<'a>(&mut self, mut reader: Reader<'a>, mut gap: (u32, u32)) -> Result<Reader<'a>, Unread> {
         let mut closed = false;
         // The two symbols before, when nothing else was between.
         let mut symbols = ['\0'; 2];
         loop {
             let start = reader.at.point;
             match reader.role(0) {
-                Role::Space => return Chunk::Read(reader),
+                Role::Space => return Ok(reader),
                 Role::Letter if !closed => {
                     let first = self.made.open(gap, Kind::Word, start);
-                    if let Some(unread) = self.latin(&mut reader) {
-                        return unread;
+                    let begin = reader;
+                    match self.latin(&mut reader) {
+                        Ok(()) => {}
+                        Err(Unread::Special) => return Err(Unread::Special),
+                        Err(Unread::Other) => {
+                            self.made.reopen(first);
+                            reader = self.mixed(begin)?;
+                        }
                     }
+                    self.made.close(first, Kind::Word, gap);
+                    symbols = ['\0'; 2];
+                }
+                Role::Other if !closed => {
+                    let first = self.made.open(gap, Kind::Word, start);
+                    reader = self.mixed(reader)?;
                     self.made.close(first, Kind::Word, gap);
                     symbols = ['\0'; 2];
                 }
                 Role::Foreign if !closed => {
                     let first = self.made.open(gap, Kind::Word, start);
-                    if let Some(unread) = self.foreign(&mut reader) {
-                        return unread;
-                    }
+                    self.foreign(&mut reader)?;
                     self.made.close(first, Kind::Word, gap);
                     symbols = ['\0'; 2];
                 }
@@ -376,7 +523,7 @@ impl Direct {
                     match reader.role(0) {
                         Role::Space | Role::Symbol | Role::Closing => {}
                         Role::Apostrophe if reader.role(reader.letter().len_utf8()) == Role::Space => {}
-                        _ => return Chunk::Special,
+                        _ => return Err(Unread::Special),
                     }
                     self.made.close(first, Kind::Word, gap);
                     symbols = ['\0'; 2];
@@ -384,7 +531,7 @@ impl Direct {
                 role @ (Role::Symbol | Role::Closing | Role::Apostrophe) => {
                     closed |= role == Role::Closing;
                     if reader.may_escape() {
-                        return Chunk::Other;
+                        return Err(Unread::Other);
                     }
                     let symbol = reader.letter();
                     reader.skip(symbol);
@@ -401,21 +548,22 @@ impl Direct {
                         reader.skip(reader.letter());
                     }
                 }
-                Role::Other | Role::Ignored | Role::Mark => return Chunk::Other,
-                _ => return Chunk::Special,
+                Role::Other | Role::Ignored | Role::Mark => return Err(Unread::Other),
+                _ => return Err(Unread::Special),
             }
             gap = (0, 0);
         }
     }
 
     /// A word of ASCII's letters; how the chunk was not read, where it is something else.
-    fn latin(&mut self, reader: &mut Reader) -> Option<Chunk<'static>> {
-        let mut apostrophes = 0;
+    fn latin(&mut self, reader: &mut Reader) -> Result<(), Unread> {
+        let (mut letters, mut apostrophes) = (0, 0);
         loop {
             let Place { byte, point } = reader.at;
             let rest = &reader.text.as_bytes()[byte..];
             let count = rest.iter().take_while(|byte| byte.is_ascii_alphabetic()).count();
             self.made.push_letters(&rest[..count], point);
+            letters += count as u32;
             reader.at = Place { byte: byte + count, point: point + count as u32 };
             match reader.role(0) {
                 Role::Space | Role::Symbol | Role::Closing => break,
@@ -424,23 +572,86 @@ impl Direct {
                     match reader.role(written.len_utf8()) {
                         Role::Letter => apostrophes += 1,
                         Role::Space | Role::Symbol | Role::Closing | Role::Apostrophe => break,
-                        _ => return Some(Chunk::Special),
+                        _ => return Err(Unread::Special),
                     }
                     self.made.push_byte(b'\'', reader.at.point, reader.at.point + 1);
                     reader.skip(written);
                 }
-                Role::Letter | Role::Digit | Role::Special => return Some(Chunk::Special),
-                Role::Foreign | Role::Mark | Role::Ignored | Role::Other => return Some(Chunk::Other),
+                Role::Letter | Role::Digit | Role::Special => return Err(Unread::Special),
+                Role::Foreign | Role::Mark | Role::Ignored | Role::Other => return Err(Unread::Other),
             }
         }
         // `www.` begins a link.
         let read = &reader.text.as_bytes()[..reader.at.byte];
         let host = reader.ahead(0) == b'.' && matches!(read, [.., b'w' | b'W', b'w' | b'W', b'w' | b'W']);
-        (apostrophes > 1 || host).then_some(Chunk::Special)
+        if apostrophes > 1 || host {
+            return Err(Unread::Special);
+        }
+        self.made.scripts.latin += letters;
+        Ok(())
+    }
+
+    /// The same of letters that are turned into those of ASCII too, and of what is dropped between them.
+    #[inline(never)]
+    fn mixed<'a>(&mut self, mut reader: Reader<'a>) -> Result<Reader<'a>, Unread> {
+        let start = reader.at.point;
+        let (mut end, mut letters, mut latin, mut alike) = (start, 0, false, false);
+        // What was dropped between letters, and since the last.
+        let (mut hidden, mut waiting) = (Hidden::default(), Hidden::default());
+        let (mut before, mut last) = (0, 0);
+        loop {
+            let (written, point) = (reader.letter(), reader.at.point);
+            let Turned { letter, latin: own } = match reader.role(0) {
+                Role::Letter => Turned { letter: written as u8 | 0x20, latin: true },
+                Role::Other => match turned(written) {
+                    Some(turned) => turned,
+                    None => return Err(Unread::Other),
+                },
+                Role::Ignored => {
+                    if written != '\u{ad}' {
+                        waiting.add(Hidden { start: point, end: point + 1, count: 1 });
+                    }
+                    reader.skip(written);
+                    continue;
+                }
+                Role::Space | Role::Symbol | Role::Closing => break,
+                Role::Apostrophe => match reader.role(written.len_utf8()) {
+                    Role::Space | Role::Symbol | Role::Closing | Role::Apostrophe => break,
+                    _ => return Err(Unread::Other),
+                },
+                Role::Digit | Role::Special | Role::Foreign | Role::Mark => return Err(Unread::Other),
+            };
+            hidden.add(std::mem::take(&mut waiting));
+            (latin, alike) = (latin | own, alike | !own);
+            (letters, end) = (letters + 1, point + 1);
+            reader.skip(written);
+            if letter == last && letter == before {
+                self.made.stretch(end);
+            } else {
+                self.made.push_byte(letter, point, end);
+                (before, last) = (last, letter);
+            }
+        }
+        // `www.` begins a link.
+        if last == b'w' && reader.ahead(0) == b'.' {
+            return Err(Unread::Other);
+        }
+        match latin {
+            true => self.made.scripts.latin += letters,
+            false => self.made.scripts.assumed = true,
+        }
+        if hidden.count >= 2 {
+            self.suspects.push(Suspect { start: hidden.start, end: hidden.end, guise: Guise::Invisible });
+        }
+        if latin && alike && letters >= 3 {
+            self.suspects.push(Suspect { start, end, guise: Guise::MixedScript });
+        }
+        Ok(reader)
     }
 
     /// The same of a script without case.
-    fn foreign(&mut self, reader: &mut Reader) -> Option<Chunk<'static>> {
+    fn foreign(&mut self, reader: &mut Reader) -> Result<(), Unread> {
+        self.made.scripts.foreign = true;
         let (mut before, mut last) = ('\0', '\0');
         let mut put = |direct: &mut Made, letter: char, start: u32, end: u32| {
             if letter == last && letter == before {
@@ -450,15 +661,16 @@ impl Direct {
                 (before, last) = (last, letter);
             }
         };
+        let mut letter = reader.letter();
         loop {
             let start = reader.at.point;
-            let letter = reader.letter();
-            match reader.role(0) {
+            match role_of(letter) {
                 Role::Foreign => {
                     reader.skip(letter);
                     let mark = reader.letter();
                     if !properties_of(mark).joins() {
                         put(&mut self.made, letter, start, start + 1);
+                        letter = mark;
                         continue;
                     }
                     // One mark that stays what it is beside its letter.
@@ -471,7 +683,7 @@ impl Direct {
                         || compose(letter, mark).is_some()
                         || properties_of(reader.letter()).joins()
                     {
-                        return Some(Chunk::Other);
+                        return Err(Unread::Other);
                     }
                     put(&mut self.made, letter, start, start + 2);
                     put(&mut self.made, mark, start, start + 2);
@@ -482,19 +694,17 @@ impl Direct {
                 }
                 // Its script has a use for it.
                 Role::Ignored if is_scripted(letter) => reader.skip(letter),
-                Role::Space | Role::Symbol | Role::Closing => return None,
-                Role::Apostrophe | Role::Digit | Role::Special => return Some(Chunk::Special),
-                Role::Letter | Role::Ignored | Role::Other => return Some(Chunk::Other),
+                Role::Space | Role::Symbol | Role::Closing => return Ok(()),
+                Role::Apostrophe | Role::Digit | Role::Special => return Err(Unread::Special),
+                Role::Letter | Role::Ignored | Role::Other => return Err(Unread::Other),
             }
+            letter = reader.letter();
         }
     }
 
-    /// Reads a chunk by all rules; none when it takes the steps.
+    /// Reads a chunk by all rules of `words`; none when it takes the steps.
     fn special<'a>(&mut self, mut reader: Reader<'a>, gap: (u32, u32)) -> Option<Reader<'a>> {
-        let Self { chunk, cells, special, .. } = self;
-        chunk.clear();
-        cells.clear();
-        special.clear();
+        self.chunk.clear();
         let (mut latin, mut foreign) = (false, false);
         loop {
             let (start, letter) = (reader.at.point, reader.letter());
@@ -509,35 +719,50 @@ impl Direct {
             foreign |= role == Role::Foreign || letter == 'ʼ';
             let letter = if letter.is_ascii() { alike::ascii(letter) } else { letter };
             let read = if role == Role::Special && !letter.is_ascii() { digit(letter) } else { letter };
-            chunk.push(Cell { letter: read, start, end: start + 1 });
+            self.chunk.push(Cell { letter: read, start, end: start + 1 });
             reader.skip(letter);
         }
         if latin && foreign {
             return None;
         }
-        words::atoms(chunk, gap, cells, special);
-        for at in 0..self.special.len() {
-            let Atom { first, last, kind, gap } = self.special[at];
-            if kind == Kind::Spaced {
-                return None;
-            }
-            let start = self.made.open(gap, kind, self.cells[first as usize].start);
-            for at in first as usize..last as usize {
-                let Cell { letter, start, end } = self.cells[at];
-                self.made.push(letter, start, end);
-            }
-            self.made.close(start, kind, gap);
-        }
+        self.made.scripts.foreign |= foreign;
+        self.words(gap);
         Some(reader)
+    }
+
+    /// Reads a chunk by all steps, and how many characters these bring; none when the text takes them as a whole.
+    fn steps<'a>(&mut self, mut reader: Reader<'a>, gap: (u32, u32), steps: &mut Steps) -> Option<(Reader<'a>, usize)> {
+        steps.cells.clear();
+        while !reader.is_at_space() {
+            let (letter, start) = (reader.letter(), reader.at.point);
+            steps.cells.push(Cell { letter, start, end: start + 1 });
+            reader.skip(letter);
+        }
+        let more = steps.chunk(&mut self.suspects)?;
+        std::mem::swap(&mut self.chunk, &mut steps.cells);
+        self.words(gap);
+        Some((reader, more))
+    }
+
+    /// Makes the words and symbols of `chunk`.
+    fn words(&mut self, gap: (u32, u32)) {
+        let Self { made, chunk, cells, atoms, .. } = self;
+        cells.clear();
+        atoms.clear();
+        words::atoms(chunk, gap, cells, atoms);
+        for &mut Atom { first, last, kind, gap } in atoms {
+            let own = &cells[first as usize..last as usize];
+            let start = made.open(gap, kind, own[0].start);
+            own.iter().for_each(|cell| made.push(cell.letter, cell.start, cell.end));
+            made.close(start, kind, gap);
+        }
     }
 }
 
-/// How a chunk was read.
-enum Chunk<'a> {
-    /// To its end.
-    Read(Reader<'a>),
-    /// Not: it takes the rules of `words`.
+/// What a chunk takes that could not be read.
+enum Unread {
+    /// The rules of `words`.
     Special,
-    /// Not: the text takes the steps.
+    /// The steps.
     Other,
 }

@@ -9,6 +9,8 @@ mod compatible;
 mod cut;
 mod direct;
 mod escapes;
+mod latin;
+mod steps;
 mod tables;
 #[cfg(test)]
 mod tests;
@@ -17,7 +19,8 @@ mod words;
 
 use direct::Direct;
 use std::ops::Range;
-use unicode::{class, class_of};
+use steps::Steps;
+use unicode::class;
 use words::Atom;
 
 /// Bytes of a text that are read; the rest is cut off, before a grapheme cluster that would not fit whole. Also the
@@ -169,9 +172,8 @@ pub(super) fn look_alike(letter: char) -> char {
 #[derive(Debug, Default)]
 pub struct Normaliser {
     result: Normalised,
-    cells: Vec<Cell>,
-    spare: Vec<Cell>,
-    segment: compatible::Segment,
+    steps: Steps,
+    made: Vec<Cell>,
     atoms: Vec<Atom>,
     direct: Direct,
 }
@@ -181,17 +183,18 @@ impl Normaliser {
     pub fn run(&mut self, text: &str) -> &Normalised {
         let read = self.begin(text);
         self.fold(read);
-        self.result.folded.fill(&self.cells);
+        self.result.folded.fill(&self.steps.cells);
+        self.plain();
         self.finish()
     }
 
     /// The same without `folded`, which stays empty.
     pub fn read(&mut self, text: &str) -> &Normalised {
         let read = self.begin(text);
-        if self.direct.read(read, &mut self.result) {
-            return &self.result;
+        if !self.direct.read(read, &mut self.steps, &mut self.result) {
+            self.fold(read);
+            self.plain();
         }
-        self.fold(read);
         self.finish()
     }
 
@@ -205,15 +208,12 @@ impl Normaliser {
 
     fn fold(&mut self, read: &str) {
         if !self.ascii(read) {
-            self.steps(read);
+            let Self { result, steps, .. } = self;
+            steps.cells.clear();
+            steps.cells.reserve(read.len());
+            steps.cells.extend(read.chars().zip(0..).map(|(letter, at)| Cell { letter, start: at, end: at + 1 }));
+            result.cut |= steps.text(&mut result.suspects);
         }
-    }
-
-    fn finish(&mut self) -> &Normalised {
-        self.plain();
-        let mixed = self.result.suspects.iter().filter(|suspect| suspect.guise == Guise::MixedScript).count();
-        self.result.suspicious = mixed >= 2 || self.result.suspects.len() > mixed;
-        &self.result
     }
 
     /// Steps 1 to 4 for what has no escape and nothing to drop: plain ASCII, most texts. False when there is other.
@@ -224,8 +224,9 @@ impl Normaliser {
         if read.bytes().any(other) {
             return false;
         }
-        self.cells.clear();
-        self.cells.extend(read.bytes().zip(0..).map(|(byte, at)| Cell {
+        let cells = &mut self.steps.cells;
+        cells.clear();
+        cells.extend(read.bytes().zip(0..).map(|(byte, at)| Cell {
             letter: alike::ascii(byte as char),
             start: at,
             end: at + 1,
@@ -233,46 +234,19 @@ impl Normaliser {
         true
     }
 
-    /// Steps 1 to 4.
-    fn steps(&mut self, read: &str) {
-        let Self { result, cells, spare, segment, .. } = self;
-        cells.clear();
-        cells.reserve(read.len());
-        for (letter, at) in read.chars().zip(0..) {
-            cells.push(Cell { letter, start: at, end: at + 1 });
-        }
-        if read.contains('%') {
-            escapes::decode(cells, spare);
-            std::mem::swap(cells, spare);
-        }
-        if cells.iter().any(|cell| cell.letter == '&') {
-            escapes::unescape(cells, spare);
-            std::mem::swap(cells, spare);
-        }
-        let (mut ascii, mut ignored) = (true, false);
-        for cell in &mut *cells {
-            cell.letter = escapes::windows_1252(cell.letter);
-            ascii &= cell.letter.is_ascii();
-            ignored |= class_of(cell.letter) == class::IGNORED;
-        }
-        if ignored {
-            compatible::invisible(cells, spare, &mut result.suspects);
-            std::mem::swap(cells, spare);
-        } else if ascii {
-            cells.iter_mut().for_each(|cell| cell.letter = alike::ascii(cell.letter));
-            return;
-        }
-        result.cut |= compatible::compatible(cells, spare, segment);
-        std::mem::swap(cells, spare);
-        alike::alike(cells, &mut result.suspects);
-        alike::case_fold(cells, spare);
-        result.suspects.sort_by_key(|suspect| (suspect.start, suspect.end, suspect.guise));
+    fn finish(&mut self) -> &Normalised {
+        let Normalised { suspects, suspicious, .. } = &mut self.result;
+        suspects.sort_by_key(|suspect| (suspect.start, suspect.end, suspect.guise));
+        let mixed = suspects.iter().filter(|suspect| suspect.guise == Guise::MixedScript).count();
+        *suspicious = mixed >= 2 || suspects.len() > mixed;
+        &self.result
     }
 
     /// Steps 5 and 6, and the plain text of what they make.
     fn plain(&mut self) {
-        let Self { result, cells, spare, atoms, .. } = self;
-        spare.clear();
+        let Self { result, steps, made, atoms, .. } = self;
+        let cells = &steps.cells;
+        made.clear();
         atoms.clear();
         let space = |cell: &Cell| matches!(cell.letter, ' ' | '\n');
         let mut at = 0;
@@ -284,23 +258,23 @@ impl Normaliser {
             if start == at {
                 break;
             }
-            words::atoms(&cells[start..at], (gap as u32, start as u32), spare, atoms);
+            words::atoms(&cells[start..at], (gap as u32, start as u32), made, atoms);
         }
-        apart::join(atoms, spare);
+        apart::join(atoms, made);
         let plain = &mut result.plain;
-        plain.text.reserve(2 * spare.len());
-        plain.origins.reserve(spare.len() + atoms.len());
+        plain.text.reserve(2 * made.len());
+        plain.origins.reserve(made.len() + atoms.len());
         for (index, atom) in atoms.iter().enumerate() {
-            let made = &spare[atom.first as usize..atom.last as usize];
+            let own = &made[atom.first as usize..atom.last as usize];
             if index > 0 && atom.has_gap() {
                 let (first, last) = (cells[atom.gap.0 as usize], cells[atom.gap.1 as usize - 1]);
                 plain.push(Cell { letter: ' ', start: first.start, end: last.end });
             } else if index > 0 && atom.kind != Kind::Symbol && atoms[index - 1].kind != Kind::Symbol {
                 // A link or mention grown to a word.
-                plain.push(Cell { letter: ' ', start: made[0].start, end: made[0].start });
+                plain.push(Cell { letter: ' ', start: own[0].start, end: own[0].start });
             }
             let start = plain.text.len() as u32;
-            for &cell in made {
+            for &cell in own {
                 plain.push(cell);
             }
             result.words.push(Word { start, end: plain.text.len() as u32, kind: atom.kind });

@@ -24,15 +24,37 @@ const FOLDING: u8 = 0x20;
 const CASED: u8 = 0x40;
 const WHOLE: u8 = 0x80;
 
-/// A byte for each code point (class, whether it is in JOINS, FOLDS, CASES, and whether it is its own compatibility
-/// decomposition), equal pages stored once.
-struct Pages {
+/// A byte for each code point, equal pages stored once.
+pub(super) struct Pages {
     index: [u8; 0x1100],
     /// Fewer are used.
     pages: Box<[[u8; 256]; 256]>,
 }
 
-static PAGES: LazyLock<Pages> = LazyLock::new(|| {
+impl Pages {
+    /// From one byte for each code point.
+    pub(super) fn new(bytes: &[u8]) -> Self {
+        let mut result = Self { index: [0; 0x1100], pages: Box::new([[0; 256]; 256]) };
+        let mut seen = std::collections::HashMap::new();
+        for (number, page) in bytes.chunks_exact(256).enumerate() {
+            let page: [u8; 256] = page.try_into().expect("chunks are exact");
+            let next = seen.len();
+            let at = *seen.entry(page).or_insert(next);
+            result.index[number] = u8::try_from(at).expect("tables of Unicode 14 have fewer than 256 different pages");
+            result.pages[at] = page;
+        }
+        result
+    }
+
+    #[inline]
+    pub(super) fn get(&self, letter: char) -> u8 {
+        let code = letter as usize;
+        self.pages[self.index[code >> 8] as usize][code & 0xff]
+    }
+}
+
+/// By code point: its class, whether it is in JOINS, FOLDS, CASES, and whether it is its own compatibility decomposition.
+static PROPERTIES: LazyLock<Pages> = LazyLock::new(|| {
     let mut bytes = vec![class::OPAQUE; 0x11_0000];
     for &(first, last, kind) in &CLASSES {
         for code in first..=last {
@@ -53,16 +75,7 @@ static PAGES: LazyLock<Pages> = LazyLock::new(|| {
     for &(code, _) in &CASES {
         bytes[code as usize] |= CASED;
     }
-    let mut result = Pages { index: [0; 0x1100], pages: Box::new([[0; 256]; 256]) };
-    let mut seen = std::collections::HashMap::new();
-    for (number, page) in bytes.chunks_exact(256).enumerate() {
-        let page: [u8; 256] = page.try_into().expect("chunks are exact");
-        let next = seen.len();
-        let at = *seen.entry(page).or_insert(next);
-        result.index[number] = u8::try_from(at).expect("Unicode 14 has fewer than 256 different pages");
-        result.pages[at] = page;
-    }
-    result
+    Pages::new(&bytes)
 });
 
 /// What is asked of one character several times.
@@ -97,8 +110,7 @@ pub(super) fn properties_of(letter: char) -> Properties {
 
 #[inline]
 fn properties(letter: char) -> u8 {
-    let (code, pages) = (letter as usize, &*PAGES);
-    pages.pages[pages.index[code >> 8] as usize][code & 0xff]
+    PROPERTIES.get(letter)
 }
 
 /// The class of a character.
