@@ -52,25 +52,37 @@ pub(super) struct Memory {
     entries: Vec<[Entry; WAYS]>,
 }
 
+/// A word that is looked up: hashed once, however often that is.
+#[derive(Clone, Copy)]
+pub(super) struct Key<'a> {
+    pub(super) word: &'a str,
+    place: usize,
+    /// Not 0.
+    tag: u32,
+}
+
+impl<'a> Key<'a> {
+    #[inline]
+    pub(super) fn new(word: &'a str) -> Self {
+        let hash = hash(word.as_bytes());
+        Self { word, place: hash as usize % SETS, tag: (hash >> 32) as u32 | 1 }
+    }
+}
+
 impl Memory {
     /// What `engine` knows of a word, if it is remembered.
     #[inline]
-    pub(super) fn get(&self, engine: u32, word: &str) -> Option<&Known> {
-        self.find(place(word.as_bytes()), engine, word.as_bytes())
-    }
-
-    #[inline]
-    fn find(&self, (place, tag): (usize, u32), engine: u32, word: &[u8]) -> Option<&Known> {
-        let tags = self.sets.get(place)?.tags;
-        let mut entries = self.entries[place].iter().zip(tags);
-        entries.find(|(entry, own)| *own == tag && entry.is(engine, word)).map(|(entry, _)| &entry.known)
+    pub(super) fn get(&self, engine: u32, key: Key) -> Option<&Known> {
+        let tags = self.sets.get(key.place)?.tags;
+        let mut entries = self.entries[key.place].iter().zip(tags);
+        let found = entries.find(|(entry, tag)| *tag == key.tag && entry.is(engine, key.word.as_bytes()));
+        found.map(|(entry, _)| &entry.known)
     }
 
     /// Remembers what `engine` knows of a word from the second time on, unless it is too long.
-    pub(super) fn keep(&mut self, engine: u32, word: &str, known: Known) {
-        let word = word.as_bytes();
-        let (place, tag) = place(word);
-        if word.len() > LONGEST || self.find((place, tag), engine, word).is_some() {
+    pub(super) fn keep(&mut self, engine: u32, key: Key, known: Known) {
+        let (Key { place, tag, .. }, word) = (key, key.word.as_bytes());
+        if word.len() > LONGEST || self.get(engine, key).is_some() {
             return;
         }
         if self.sets.is_empty() {
@@ -89,12 +101,6 @@ impl Memory {
         (entry.known, entry.engine, entry.length) = (known, engine, word.len() as u8);
         entry.text[..word.len()].copy_from_slice(word);
     }
-}
-
-/// The set that may keep a word, and its tag, which is not 0.
-fn place(word: &[u8]) -> (usize, u32) {
-    let hash = hash(word);
-    (hash as usize % SETS, (hash >> 32) as u32 | 1)
 }
 
 /// Of the two halves of a product of 128 bits: good enough to spread words, and a collision costs no more than a word
@@ -134,9 +140,9 @@ mod tests {
             let mut memory = Memory::default();
             for (engine, word) in &asked {
                 let marks = Marks(word.bytes().fold(*engine, |sum, byte| sum.wrapping_mul(31).wrapping_add(byte.into())));
-                match memory.get(*engine, word) {
+                match memory.get(*engine, Key::new(word)) {
                     Some(known) => prop_assert!(known.marks == marks),
-                    None => memory.keep(*engine, word, Known { marks, ..Known::default() }),
+                    None => memory.keep(*engine, Key::new(word), Known { marks, ..Known::default() }),
                 }
             }
         }
@@ -146,17 +152,18 @@ mod tests {
     fn the_words_seen_last_are_kept() {
         let mut memory = Memory::default();
         for word in ["", "a", "session", "a word of more than sixteen bytes"] {
-            assert!(memory.get(1, word).is_none());
-            memory.keep(1, word, Known::default());
-            assert!(memory.get(1, word).is_none());
-            memory.keep(1, word, Known::default());
-            assert!(memory.get(1, word).is_some() && memory.get(2, word).is_none());
+            let key = Key::new(word);
+            assert!(memory.get(1, key).is_none());
+            memory.keep(1, key, Known::default());
+            assert!(memory.get(1, key).is_none());
+            memory.keep(1, key, Known::default());
+            assert!(memory.get(1, key).is_some() && memory.get(2, key).is_none());
         }
-        let place_of = |word: &String| place(word.as_bytes()).0;
+        let place_of = |word: &String| Key::new(word).place;
         let words: Vec<_> =
             (0..).map(|number| format!("{number:x}")).filter(|word| place_of(word) == 7).take(9).collect();
-        words.iter().for_each(|word| (0..3).for_each(|_| memory.keep(1, word, Known::default())));
-        let kept: Vec<_> = words.iter().filter(|word| memory.get(1, word).is_some()).collect();
+        words.iter().for_each(|word| (0..3).for_each(|_| memory.keep(1, Key::new(word), Known::default())));
+        let kept: Vec<_> = words.iter().filter(|word| memory.get(1, Key::new(word)).is_some()).collect();
         assert_eq!(kept, words.iter().skip(9 - WAYS).collect::<Vec<_>>());
         assert_eq!((size_of::<Entry>(), size_of::<Set>()), (128, 12));
     }

@@ -21,7 +21,7 @@ pub use model::{HEADS, Heads, LEVELS, ModelError};
 
 use detect::{Finding, Kind};
 use lists::{Allow, Listed, Marks, Search, Terms};
-use memory::{Known, Memory};
+use memory::{Key, Known, Memory};
 use model::Model;
 use normalise::{Normalised, Normaliser};
 use std::{
@@ -198,7 +198,8 @@ impl Engine {
         let mut waiting = Vec::new();
         for word in words {
             let Reading { memory, pieces, words: read, marks, .. } = reading;
-            match memory.get(self.number, word) {
+            let key = Key::new(word);
+            match memory.get(self.number, key) {
                 Some(known) if waiting.is_empty() => {
                     read.push(word, &known.word);
                     marks.push(known.marks);
@@ -207,7 +208,7 @@ impl Engine {
                     if found.is_none() {
                         pieces.push(word);
                     }
-                    waiting.push((word, found.is_none()));
+                    waiting.push((key, found.is_none()));
                     if waiting.len() == TOGETHER {
                         self.learn(&mut waiting, reading);
                     }
@@ -218,17 +219,18 @@ impl Engine {
     }
 
     /// Reads the words that wait; those that are unknown are those whose pieces are there.
-    fn learn(&self, waiting: &mut Vec<(&str, bool)>, reading: &mut Reading) {
+    fn learn(&self, waiting: &mut Vec<(Key, bool)>, reading: &mut Reading) {
         let Reading { memory, pieces, words: read, look, marks } = reading;
         self.model.find(pieces);
         let mut learnt = Vec::new();
-        for (word, unknown) in waiting.drain(..) {
+        for (key, unknown) in waiting.drain(..) {
+            let word = key.word;
             let known = match unknown {
-                false => *memory.get(self.number, word).expect("nothing was kept since it was found"),
+                false => *memory.get(self.number, key).expect("nothing was kept since it was found"),
                 true => {
                     let brings = self.model.word(word, pieces, learnt.len());
                     let known = Known { word: brings, marks: self.terms.marks(word, look) };
-                    learnt.push((word, known));
+                    learnt.push((key, known));
                     known
                 }
             };
@@ -236,7 +238,7 @@ impl Engine {
             marks.push(known.marks);
         }
         pieces.clear();
-        learnt.iter().for_each(|(word, known)| memory.keep(self.number, word, *known));
+        learnt.into_iter().for_each(|(key, known)| memory.keep(self.number, key, known));
     }
 
     /// Whether abuse or hate are at `flag`.

@@ -55,8 +55,11 @@ struct ByWord(u64);
 
 impl Hasher for ByWord {
     fn write(&mut self, bytes: &[u8]) {
-        self.0 = self.0.rotate_left(1) ^ memory::hash(bytes);
+        self.0 = memory::hash(bytes);
     }
+
+    // What a word is hashed with ends it; it is alone.
+    fn write_u8(&mut self, _: u8) {}
 
     fn finish(&self) -> u64 {
         self.0
@@ -135,27 +138,27 @@ impl Heads {
         &self.starts[(marks.0 >> Marks::FLAGS) as usize]
     }
 
-    /// `look` is what the word looks like.
-    pub(super) fn marks(&self, word: &str, look: &str) -> Marks {
+    /// `look` is what the word looks like, where that may be something else.
+    pub(super) fn marks(&self, word: &str, look: Option<&str>) -> Marks {
         let of = |word: &str| self.words.get(word).copied().unwrap_or_default();
         let mut marks = of(word);
-        if look != word {
+        if let Some(look) = look {
             marks.0 = marks.0 & !Marks::ALL_LOOKS | of(look).0 & Marks::ALL_LOOKS;
         }
         if self.inside.is_in(word) {
             marks.add(Marks::TERM);
             marks.add(Marks::INSIDE);
             marks.add(Marks::LOOKS_TERM);
-        } else if look != word && self.inside.is_in(look) {
+        } else if look.is_some_and(|look| self.inside.is_in(look)) {
             marks.add(Marks::LOOKS_TERM);
         }
         for (end, begins) in &self.ends {
-            if word.ends_with(&**end) || look.ends_with(&**end) {
+            if word.ends_with(&**end) || look.is_some_and(|look| look.ends_with(&**end)) {
                 marks.add(*begins);
             }
         }
         for (beginning, follows) in &self.beginnings {
-            if word.starts_with(&**beginning) || look.starts_with(&**beginning) {
+            if word.starts_with(&**beginning) || look.is_some_and(|look| look.starts_with(&**beginning)) {
                 marks.add(*follows);
             }
         }

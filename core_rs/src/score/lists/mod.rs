@@ -276,14 +276,12 @@ impl Terms {
             true => word.as_bytes().windows(2).any(|pair| pair[0] == pair[1]),
             false => looks(word).zip(looks(word).skip(1)).any(|(first, second)| first == second),
         };
-        let look = if doubled || !word.is_ascii() {
+        let look = (doubled || !word.is_ascii()).then(|| {
             room.clear();
             let mut last = None;
             room.extend(looks(word).filter(|&look| last.replace(look) != Some(look)));
             &**room
-        } else {
-            word
-        };
+        });
         let mut marks = self.heads.marks(word, look);
         if is_disguised(word) {
             marks.add(Marks::DISGUISED);
