@@ -151,6 +151,7 @@ class Acknowledged(TypedDict):
 class Record(TypedDict):
     """What happened in a conversation: who did what, and when."""
 
+    offset: int
     time: int
     author: str
     kind: str
@@ -161,7 +162,6 @@ class Record(TypedDict):
 
 class Delivery(Record):
     number: int
-    offset: int
     message: str
     ordinal: int
     ref: NotRequired[str]

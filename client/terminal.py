@@ -80,6 +80,10 @@ class Terminal:
         """Offsets of the newest records that were shown or are not news."""
         self._names: dict[str, str] = {}
         self._open: Conversation | None = None
+        self._first = 0
+        """Offset of the oldest record that is shown of it."""
+        self._reviewed: set[int] = set()
+        """Offsets of others' messages that are shown as under review."""
         self._tasks: set[asyncio.Task[None]] = set()
         self._listener: asyncio.Task[None] | None = None
         self._sending: set[asyncio.Future[frames.Ack]] = set()
@@ -253,6 +257,8 @@ class Terminal:
         page = await self._api.history(conversation["id"], before=head + 1, limit=HISTORY)
         self._close()
         self._open = conversation
+        self._first = min((item["offset"] for item in page["items"]), default=head + 1)
+        self._reviewed.clear()
         self._show(f"── {_title(conversation)} ──")
         for item in page["items"]:
             self._record(item)
@@ -307,10 +313,15 @@ class Terminal:
                 review = REVIEWS.get(item.get("verdict", ""), "") if self._is_own(item) else ""
                 self._show(f"{time} {author}: {printable(body['text'], INDENT)}{review}")
             case "text":
-                what = "was withheld" if item.get("verdict") == "block" else "is being reviewed"
+                what = "was withheld"
+                if item.get("verdict") != "block":
+                    what = "is being reviewed"
+                    self._reviewed.add(item["offset"])
                 self._show(f"{time} — a message of {author} {what}")
             case "message.decided" if self._is_own(item):
                 self._show(f"{time} — your message was {'released' if body['verdict'] == 'allow' else 'withheld'}")
+            case "message.decided" if self._first <= body["offset"] and body["offset"] not in self._reviewed:
+                pass  # it is shown in its place as it was decided
             case "message.decided" if body["verdict"] == "allow":
                 self._show(f"{time} {author}: {printable(body['body']['text'], INDENT)}")
             case "message.decided":
@@ -523,7 +534,13 @@ def _preview(text: str) -> str:
 
 
 def _plain(record: frames.Delivery) -> Record:
-    plain: Record = {"time": record.time, "author": record.author, "kind": record.kind, "body": record.body}
+    plain: Record = {
+        "offset": record.offset,
+        "time": record.time,
+        "author": record.author,
+        "kind": record.kind,
+        "body": record.body,
+    }
     if record.verdict is not None:
         plain["verdict"] = record.verdict
     return plain

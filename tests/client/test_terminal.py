@@ -306,7 +306,7 @@ async def test_nobodys_name_or_title_acts_on_the_terminal(terminal: Terminal, se
     server.people = [{"person": BOB, "name": evil, "role": "owner"}]
     server.logs["g"] = [
         text(BOB, "hello"),
-        {"time": 0, "author": BOB, "kind": "member.added", "body": {"person": "x", "name": evil, "by": BOB}},
+        text(BOB, "", 2) | {"kind": "member.added", "body": {"person": "x", "name": evil, "by": BOB}},
     ]
     await terminal.start(None)
     await terminal.line("/open 1")
@@ -341,21 +341,23 @@ async def test_what_is_held_is_shown_to_its_author_alone_until_it_is_released(
     with_bob: Terminal, server: Server, screen: Screen
 ) -> None:
     decided = {"message": "m", "offset": 1, "verdict": "allow", "body": {"text": "At last\x1b[2J"}}
-    refused = {"message": "m", "offset": 2, "verdict": "block"}
+    refused = {"message": "n", "offset": 2, "verdict": "block"}
     for offset, author, body, kind, verdict in (
         (1, BOB, {}, "text", "hold"),
-        (2, ADA, {"text": "Mine"}, "text", "hold"),
-        (3, BOB, decided, "message.decided", None),
-        (4, BOB, refused, "message.decided", None),
-        (5, ADA, refused, "message.decided", None),
-        (6, ADA, decided, "message.decided", None),
-        (7, BOB, {}, "text", "block"),
-        (8, ADA, {"text": "Mine"}, "text", "block"),
-        (9, BOB, {"text": "Noted"}, "text", "flag"),
+        (2, BOB, {}, "text", "hold"),
+        (3, ADA, {"text": "Mine"}, "text", "hold"),
+        (4, BOB, decided, "message.decided", None),
+        (5, BOB, refused, "message.decided", None),
+        (6, ADA, refused | {"offset": 3}, "message.decided", None),
+        (7, ADA, decided | {"offset": 3}, "message.decided", None),
+        (8, BOB, {}, "text", "block"),
+        (9, ADA, {"text": "Mine"}, "text", "block"),
+        (10, BOB, {"text": "Noted"}, "text", "flag"),
     ):
         server.happen("conv:b", record(offset, author, body, kind, verdict))
-    await screen.until(lambda lines: len(lines) >= 9)
+    await screen.until(lambda lines: len(lines) >= 10)
     assert screen.take() == [
+        "hh:mm — a message of Bob is being reviewed",
         "hh:mm — a message of Bob is being reviewed",
         "hh:mm Ada: Mine  (waiting for review)",
         "hh:mm Bob: At last�[2J",
@@ -365,6 +367,39 @@ async def test_what_is_held_is_shown_to_its_author_alone_until_it_is_released(
         "hh:mm — a message of Bob was withheld",
         "hh:mm Ada: Mine  (withheld)",
         "hh:mm Bob: Noted",
+    ]
+
+
+async def test_what_was_decided_is_shown_once_in_what_was_said_before(
+    terminal: Terminal, server: Server, screen: Screen
+) -> None:
+    def decided(offset: int, author: str, of: int, body: str | None = None) -> dict[str, Any]:
+        said = {"verdict": "block"} if body is None else {"verdict": "allow", "body": {"text": body}}
+        decision = {"message": "m", "offset": of} | said
+        return {"offset": offset, "time": 0, "author": author, "kind": "message.decided", "body": decision}
+
+    server.pages = [{"items": [conversation("b", peer="Bob", head=15)]}]
+    server.logs["b"] = [
+        text(BOB, "Released", 8),
+        text(BOB, "", 9) | {"body": {}, "verdict": "block"},
+        text(ADA, "Mine", 10),
+        decided(11, BOB, 8, "Released"),
+        decided(12, BOB, 9),
+        decided(13, ADA, 10, "Mine"),
+        decided(14, BOB, 7, "Of before"),
+        text(BOB, "", 15) | {"body": {}, "verdict": "hold"},
+    ]
+    await terminal.line("/open 1")
+    server.happen("conv:b", record(16, BOB, decided(16, BOB, 15, "At last")["body"], "message.decided"))
+    await screen.until(lambda lines: any("At last" in line for line in lines))
+    assert [re.sub(r"^..:..", "hh:mm", line) for line in screen.take()[-7:]] == [
+        "hh:mm Bob: Released",
+        "hh:mm — a message of Bob was withheld",
+        "hh:mm Ada: Mine",
+        "hh:mm — your message was released",
+        "hh:mm Bob: Of before",
+        "hh:mm — a message of Bob is being reviewed",
+        "hh:mm Bob: At last",
     ]
 
 
