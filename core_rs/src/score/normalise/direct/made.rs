@@ -1,0 +1,212 @@
+//! Plain text and its words as they are made.
+use super::eight;
+use crate::score::normalise::{Kind, Origin, alike::LATIN, apart, words::Atom};
+use std::ops::Range;
+
+/// Plain text as it is made.
+#[derive(Debug, Default)]
+pub(super) struct Made {
+    pub(super) text: Vec<u8>,
+    pub(super) origins: Vec<Origin>,
+    /// Of `origins`; gaps in code points of the text.
+    pub(super) atoms: Vec<Atom>,
+    pub(super) singles: Singles,
+    pub(super) scripts: Scripts,
+}
+
+/// Words of one letter: whether three are as many atoms from each other as letters that stand apart can be.
+#[derive(Debug, Default, Clone, Copy)]
+pub(super) struct Singles {
+    /// The last two, by their atoms.
+    last: [Option<usize>; 2],
+    pub(super) apart: bool,
+}
+
+/// The letters of words that were read: what decides whether words wholly of look-alikes are folded (`alike::Whole`).
+#[derive(Debug, Default, Clone, Copy)]
+pub(super) struct Scripts {
+    /// Letters of words that have Latin ones; not all are counted.
+    pub(super) latin: u32,
+    /// Some word has none, and letters that cannot be folded.
+    pub(super) foreign: bool,
+    /// A word wholly of look-alikes was folded as if the text were Latin.
+    pub(super) assumed: bool,
+}
+
+impl Scripts {
+    /// Whether what was assumed is so; else the whole text takes the steps.
+    pub(super) fn holds(self) -> bool {
+        !self.assumed || (self.latin >= LATIN && !self.foreign)
+    }
+}
+
+impl Singles {
+    pub(super) fn add(&mut self, atom: usize) {
+        if let [Some(first), Some(second)] = self.last {
+            self.apart |= atom - second == second - first && atom - second <= 3;
+        }
+        self.last = [self.last[1], Some(atom)];
+    }
+}
+
+impl Made {
+    pub(super) fn clear(&mut self) {
+        self.cut(0, 0, 0);
+        (self.singles, self.scripts) = Default::default();
+    }
+
+    /// Leaves only what was made first.
+    pub(super) fn cut(&mut self, bytes: usize, origins: usize, atoms: usize) {
+        self.text.truncate(bytes);
+        self.origins.truncate(origins);
+        self.atoms.truncate(atoms);
+    }
+
+    #[inline]
+    pub(super) fn push_byte(&mut self, letter: u8, start: u32, end: u32) {
+        self.origins.push(Origin { byte: self.text.len() as u32, start, end });
+        self.text.push(letter);
+    }
+
+    #[inline]
+    pub(super) fn push(&mut self, letter: char, start: u32, end: u32) {
+        if letter.is_ascii() {
+            return self.push_byte(letter as u8, start, end);
+        }
+        self.origins.push(Origin { byte: self.text.len() as u32, start, end });
+        self.text.extend_from_slice(letter.encode_utf8(&mut [0; 4]).as_bytes());
+    }
+
+    /// Letters of ASCII in lower case, the first written at a code point: at most two of one in a row.
+    #[inline]
+    pub(super) fn push_letters(&mut self, letters: &[u8], start: u32) {
+        let (byte, count) = (self.text.len() as u32, letters.len() as u32);
+        let same = |first: u8, second: u8| (first ^ second) & !0x20 == 0;
+        if !letters.windows(3).any(|three| same(three[0], three[1]) && same(three[1], three[2])) {
+            self.text.extend(letters.iter().map(|letter| letter | 0x20));
+            let origin = |at| Origin { byte: byte + at, start: start + at, end: start + at + 1 };
+            self.origins.extend((0..count).map(origin));
+            return;
+        }
+        let (mut before, mut last) = (0, 0);
+        for (letter, at) in letters.iter().map(|letter| letter | 0x20).zip(start..) {
+            if letter == last && letter == before {
+                self.stretch(at + 1);
+            } else {
+                self.push_byte(letter, at, at + 1);
+                (before, last) = (last, letter);
+            }
+        }
+    }
+
+    /// At most seven letters of ASCII as one atom behind white space or at the beginning, unless some are cut: their bytes
+    /// are the first of eight.
+    #[inline]
+    pub(super) fn push_short(&mut self, eight: u64, count: u32, start: u32, gap: (u32, u32)) -> bool {
+        let lower = eight | (0x20 * eight::EACH);
+        // A byte that is zero is one letter with the two behind it.
+        let differ = lower ^ (lower >> 8);
+        let differ = (differ | (differ >> 8)) | (u64::MAX << (8 * count.saturating_sub(2)));
+        if eight::has_zero(differ) {
+            return false;
+        }
+        let first = self.open(gap, Kind::Word, start);
+        let byte = self.text.len() as u32;
+        self.text.extend_from_slice(&lower.to_le_bytes());
+        self.text.truncate((byte + count) as usize);
+        let origin = |at: usize| {
+            let at = at as u32;
+            Origin { byte: byte + at, start: start + at, end: start + at + 1 }
+        };
+        self.origins.extend_from_slice(&std::array::from_fn::<_, 8, _>(origin));
+        self.origins.truncate((first + count) as usize);
+        self.scripts.latin += count;
+        self.close(first, Kind::Word, gap);
+        true
+    }
+
+    /// Opens an atom that is written from `start` on, with a space before it where one belongs.
+    #[inline]
+    pub(super) fn open(&mut self, gap: (u32, u32), kind: Kind, start: u32) -> u32 {
+        if let Some(before) = self.atoms.last() {
+            if gap.0 < gap.1 {
+                self.push_byte(b' ', gap.0, gap.1);
+            } else if kind != Kind::Symbol && before.kind != Kind::Symbol {
+                // A link or mention grown to a word.
+                self.push_byte(b' ', start, start);
+            }
+        }
+        self.origins.len() as u32
+    }
+
+    /// Leaves of the atom that was opened nothing but the space before it.
+    pub(super) fn reopen(&mut self, first: u32) {
+        if let Some(origin) = self.origins.get(first as usize) {
+            self.text.truncate(origin.byte as usize);
+            self.origins.truncate(first as usize);
+        }
+    }
+
+    #[inline]
+    pub(super) fn close(&mut self, first: u32, kind: Kind, gap: (u32, u32)) {
+        let last = self.origins.len() as u32;
+        if kind == Kind::Word && last - first == 1 {
+            self.singles.add(self.atoms.len());
+        }
+        self.atoms.push(Atom { first, last, kind, gap });
+    }
+
+    /// The last character stands also for what is left out up to `end`.
+    pub(super) fn stretch(&mut self, end: u32) {
+        if let Some(last) = self.origins.last_mut() {
+            last.end = end;
+        }
+    }
+
+    /// What was read, with letters that stand apart joined as `apart::join` does; `text` is that of `read`.
+    pub(super) fn join(&mut self, read: &Self, text: &str) {
+        self.clear();
+        let letter = |at: u32| text[read.origins[at as usize].byte as usize..].chars().next().unwrap_or(' ');
+        let mut at = 0;
+        // Atoms and characters that are here.
+        let mut done = (0, 0);
+        while at < read.atoms.len() {
+            let Some((end, step)) = apart::apart(&read.atoms, at, letter) else {
+                at += 1;
+                continue;
+            };
+            let atom = read.atoms[at];
+            self.copy(read, done.0..at, done.1..atom.first as usize);
+            let first = self.origins.len() as u32;
+            let (mut before, mut last) = ('\0', '\0');
+            for index in (at..=end).step_by(step) {
+                let origin = |atom: &Atom| read.origins[atom.first as usize];
+                let (own, letter) = (origin(&read.atoms[index]), letter(read.atoms[index].first));
+                let next = read.atoms[index..=end].get(step).map_or(0, |next| origin(next).start);
+                if letter == last && letter == before {
+                    self.stretch(own.end.max(next));
+                } else {
+                    self.push(letter, own.start, own.end.max(next));
+                    (before, last) = (last, letter);
+                }
+            }
+            self.close(first, Kind::Spaced, atom.gap);
+            done = (end + 1, read.atoms[end].last as usize);
+            at = end + 1;
+        }
+        self.copy(read, done.0..read.atoms.len(), done.1..read.origins.len());
+    }
+
+    /// Appends some atoms and the characters of them and before them.
+    pub(super) fn copy(&mut self, read: &Self, atoms: Range<usize>, origins: Range<usize>) {
+        let byte = |at: usize| read.origins.get(at).map_or(read.text.len(), |origin| origin.byte as usize);
+        let (first, bytes) = (self.origins.len() as u32, byte(origins.start)..byte(origins.end));
+        let moved = |at: u32| at - origins.start as u32 + first;
+        let atoms = read.atoms[atoms].iter();
+        self.atoms.extend(atoms.map(|atom| Atom { first: moved(atom.first), last: moved(atom.last), ..*atom }));
+        let (from, to) = (bytes.start as u32, self.text.len() as u32);
+        let origins = read.origins[origins.clone()].iter();
+        self.origins.extend(origins.map(|origin| Origin { byte: origin.byte - from + to, ..*origin }));
+        self.text.extend_from_slice(&read.text[bytes]);
+    }
+}
