@@ -40,9 +40,9 @@ impl Hidden {
 /// What a chunk takes that could not be read.
 enum Unread {
     /// The rules of `words`.
-    Special,
+    Words,
     /// The steps.
-    Other,
+    Steps,
 }
 
 /// Room that reading needs, kept from text to text.
@@ -117,7 +117,7 @@ impl Direct {
         self.made.cut(before.0, before.1, before.2);
         (self.made.singles, self.made.scripts) = (singles, scripts);
         self.suspects.truncate(suspects);
-        if let Unread::Special = unread {
+        if let Unread::Words = unread {
             if let Some(after) = self.special(reader, gap) {
                 return Some((after, 0));
             }
@@ -139,8 +139,8 @@ impl Direct {
                     let begin = reader;
                     match self.latin(&mut reader) {
                         Ok(()) => {}
-                        Err(Unread::Special) => return Err(Unread::Special),
-                        Err(Unread::Other) => {
+                        Err(Unread::Words) => return Err(Unread::Words),
+                        Err(Unread::Steps) => {
                             self.made.reopen(first);
                             reader = self.mixed(begin)?;
                         }
@@ -169,7 +169,7 @@ impl Direct {
                     match reader.role(0) {
                         Role::Space | Role::Symbol | Role::Closing => {}
                         Role::Apostrophe if reader.role(reader.letter().len_utf8()) == Role::Space => {}
-                        _ => return Err(Unread::Special),
+                        _ => return Err(Unread::Words),
                     }
                     self.made.close(first, Kind::Word, gap);
                     symbols = ['\0'; 2];
@@ -177,7 +177,7 @@ impl Direct {
                 role @ (Role::Symbol | Role::Closing | Role::Apostrophe) => {
                     closed |= role == Role::Closing;
                     if reader.may_escape() {
-                        return Err(Unread::Other);
+                        return Err(Unread::Steps);
                     }
                     let symbol = reader.letter();
                     reader.skip(symbol);
@@ -194,8 +194,8 @@ impl Direct {
                         reader.skip(reader.letter());
                     }
                 }
-                Role::Other | Role::Ignored | Role::Mark => return Err(Unread::Other),
-                _ => return Err(Unread::Special),
+                Role::Other | Role::Ignored | Role::Mark => return Err(Unread::Steps),
+                _ => return Err(Unread::Words),
             }
             gap = (0, 0);
         }
@@ -218,20 +218,20 @@ impl Direct {
                     match reader.role(written.len_utf8()) {
                         Role::Letter => apostrophes += 1,
                         Role::Space | Role::Symbol | Role::Closing | Role::Apostrophe => break,
-                        _ => return Err(Unread::Special),
+                        _ => return Err(Unread::Words),
                     }
                     self.made.push_byte(b'\'', reader.at.point, reader.at.point + 1);
                     reader.skip(written);
                 }
-                Role::Letter | Role::Digit | Role::Special => return Err(Unread::Special),
-                Role::Foreign | Role::Mark | Role::Ignored | Role::Other => return Err(Unread::Other),
+                Role::Letter | Role::Digit | Role::Special => return Err(Unread::Words),
+                Role::Foreign | Role::Mark | Role::Ignored | Role::Other => return Err(Unread::Steps),
             }
         }
         // `www.` begins a link.
         let read = &reader.text.as_bytes()[..reader.at.byte];
         let host = reader.ahead(0) == b'.' && matches!(read, [.., b'w' | b'W', b'w' | b'W', b'w' | b'W']);
         if apostrophes > 1 || host {
-            return Err(Unread::Special);
+            return Err(Unread::Words);
         }
         self.made.scripts.latin += letters;
         Ok(())
@@ -251,7 +251,7 @@ impl Direct {
                 Role::Letter => Turned { letter: written as u8 | 0x20, latin: true },
                 Role::Other => match turned(written) {
                     Some(turned) => turned,
-                    None => return Err(Unread::Other),
+                    None => return Err(Unread::Steps),
                 },
                 Role::Ignored => {
                     if written != '\u{ad}' {
@@ -263,9 +263,9 @@ impl Direct {
                 Role::Space | Role::Symbol | Role::Closing => break,
                 Role::Apostrophe => match reader.role(written.len_utf8()) {
                     Role::Space | Role::Symbol | Role::Closing | Role::Apostrophe => break,
-                    _ => return Err(Unread::Other),
+                    _ => return Err(Unread::Steps),
                 },
-                Role::Digit | Role::Special | Role::Foreign | Role::Mark => return Err(Unread::Other),
+                Role::Digit | Role::Special | Role::Foreign | Role::Mark => return Err(Unread::Steps),
             };
             hidden.add(std::mem::take(&mut waiting));
             (latin, alike) = (latin | own, alike | !own);
@@ -280,7 +280,7 @@ impl Direct {
         }
         // `www.` begins a link.
         if last == b'w' && reader.ahead(0) == b'.' {
-            return Err(Unread::Other);
+            return Err(Unread::Steps);
         }
         match latin {
             true => self.made.scripts.latin += letters,
@@ -329,7 +329,7 @@ impl Direct {
                         || compose(letter, mark).is_some()
                         || properties_of(reader.letter()).joins()
                     {
-                        return Err(Unread::Other);
+                        return Err(Unread::Steps);
                     }
                     put(&mut self.made, letter, start, start + 2);
                     put(&mut self.made, mark, start, start + 2);
@@ -341,8 +341,8 @@ impl Direct {
                 // Its script has a use for it.
                 Role::Ignored if is_scripted(letter) => reader.skip(letter),
                 Role::Space | Role::Symbol | Role::Closing => return Ok(()),
-                Role::Apostrophe | Role::Digit | Role::Special => return Err(Unread::Special),
-                Role::Letter | Role::Ignored | Role::Other => return Err(Unread::Other),
+                Role::Apostrophe | Role::Digit | Role::Special => return Err(Unread::Words),
+                Role::Letter | Role::Ignored | Role::Other => return Err(Unread::Steps),
             }
             letter = reader.letter();
         }
