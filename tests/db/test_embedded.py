@@ -61,7 +61,7 @@ async def _has_something(server: EmbeddedPostgres) -> bool:
 
 
 async def _logs(server: EmbeddedPostgres, awaited: str) -> str:
-    """What the server logged, once that has `awaited`: a process of its own writes it, after the client was answered."""
+    """What the server logged, once `awaited` is there: a process of its own writes it, after the answer."""
     async with asyncio.timeout(60.0):
         while awaited not in (logs := "".join(file.read_text() for file in (server.home / "log").iterdir())):
             await asyncio.sleep(0.01)

@@ -143,9 +143,10 @@ async def go_get(place: Place) -> None:
 
 
 async def go_link(place: Place) -> None:
+    program = await _go()
     async with asyncio.timeout(DEADLINE):
         peer = await asyncio.create_subprocess_exec(
-            await _go(),
+            program,
             "link",
             place.realtime,
             str(place.authority),
