@@ -44,7 +44,7 @@ import asyncpg
 from chiron.db.binaries import PostgresBinaries, Report
 from chiron.db.cluster import Cluster
 from chiron.db.lock import FolderLock
-from chiron.db.process import POLL, Account, choose_account, give, require_traversable, run, spawn, until
+from chiron.db.process import POLL, Account, choose_account, exited, give, require_traversable, run, spawn, until
 from chiron.errors import SetupError
 
 MAJOR = 18
@@ -390,6 +390,9 @@ class EmbeddedPostgres:
 
     async def wait_exit(self) -> None:
         """Return once the postmaster has ended, for whatever reason. `start` then brings it back."""
+        if (pid := self.pid) is not None:
+            with contextlib.suppress(OSError):
+                await exited(pid)
         await until(lambda: not self.running, poll=WATCH)
 
     async def stop(self, *, timeout: float = 10.0) -> None:

@@ -8,6 +8,7 @@ owner of an existing cluster, else `postgres` where a package has made it, else 
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import pwd
 import subprocess
@@ -87,6 +88,24 @@ async def until(condition: Callable[[], bool], timeout: float | None = None, *, 
             return False
         await asyncio.sleep(poll)
     return True
+
+
+async def exited(pid: int) -> None:
+    """Return once a process has exited, though nobody may have waited for it yet. Raises OSError where the system gives
+    no notice of that (it is not Linux), or there is no such process."""
+    if not hasattr(os, "pidfd_open"):
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+    loop = asyncio.get_running_loop()
+    gone = asyncio.Event()
+    file = os.pidfd_open(pid)
+    try:
+        loop.add_reader(file, gone.set)
+        try:
+            await gone.wait()
+        finally:
+            loop.remove_reader(file)
+    finally:
+        os.close(file)
 
 
 def give(path: Path, account: Account | None) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
@@ -49,6 +50,9 @@ RECONNECT = 2.0
 
 SLICE = 256
 """Links that a drain closes before it lets the loop go on."""
+
+TOGETHER = 0.25
+"""Seconds: links whose turn comes within so long are looked at, and pinged, in one."""
 
 log = structlog.get_logger(__name__)
 
@@ -273,7 +277,11 @@ class Links:
             self._hub.send_frame(id, Frame.ping())
             self.touched()
             due = min(now + interval, link.heard + 2 * interval)
-        self._liveness.set(id, due)
+        self._look_alive_at(id, due)
+
+    def _look_alive_at(self, id: int, due: float) -> None:
+        """At `due`, or a little later together with others: to wake the loop for one costs as much as for many."""
+        self._liveness.set(id, math.ceil(due / TOGETHER) * TOGETHER)
 
     def _look_at_token(self, id: int) -> None:
         link = self._links[id]
@@ -346,7 +354,7 @@ class Links:
         limits = self._limits
         link.number = view.number
         self._publisher.arrived(principal.person, view.number)
-        self._liveness.set(link.id, now + limits.ping * self._rng.uniform(0.5, 1))
+        self._look_alive_at(link.id, now + limits.ping * self._rng.uniform(0.5, 1))
         held_back = self._hub.bind(link.id, str(principal.person), now, rate=limits.rate, burst=limits.burst)
         self._answer(link, pending, Frame.welcome(event.id, self._welcome(link, view, outcome)))
         self._look_at_token(link.id)

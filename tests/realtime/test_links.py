@@ -10,7 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chiron.errors import CODES
+from chiron.server.platform.timers import TICK
 from chiron.server.realtime.link import TABLE, Close, LinkLimits, State
+from chiron.server.realtime.links import TOGETHER
 
 if TYPE_CHECKING:
     from tests.realtime.conftest import Peer, Simulation, World
@@ -204,10 +206,25 @@ def test_a_silent_link_is_pinged_and_closed_after_two_intervals(simulate: Simula
         peer.answering = False
         began = world.clock.monotonic()
         await peer.until(lambda frame: frame["op"] == "ping")
-        assert 12.4 <= world.clock.monotonic() - began <= 25.2, "jittered"
+        assert 12.4 <= world.clock.monotonic() - began <= 25.2 + TOGETHER, "jittered"
         await peer.until(lambda frame: frame["op"] == "close")
-        assert 50 <= world.clock.monotonic() - began <= 50.3
+        assert 50 <= world.clock.monotonic() - began <= 50.2 + TOGETHER
         assert world.ended(peer) == 4005
+
+    simulate(scenario)
+
+
+def test_links_are_pinged_together(simulate: Simulation) -> None:
+    async def scenario(world: World) -> None:
+        peers = []
+        for name in ("ada", "bob", "cy", "dan", "eve"):
+            peers.append(await world.joined(name))
+            await asyncio.sleep(0.33)
+        for peer in peers:
+            await peer.until(lambda frame: frame["op"] == "ping")
+            peer.frames.clear()
+            await peer.until(lambda frame: frame["op"] == "ping")
+            assert world.clock.monotonic() % TOGETHER < 2 * TICK
 
     simulate(scenario)
 

@@ -40,8 +40,8 @@ from chiron.server.platform.mail.store import Leased
 from chiron.server.platform.mail.transport import Down, Transport, Undelivered
 from chiron.server.ports import Clock, Database, Mail, Tx
 
-POLL = 1.0
-"""Seconds between looks, about: several workers do not look at once."""
+POLL = 4.0
+"""Seconds between looks for what others put or what was put off, about: several workers do not look at once."""
 BATCH = 20
 LEASE = timedelta(seconds=60)
 SEND_SECONDS = 45.0
