@@ -1,5 +1,6 @@
 //! What is known of words whatever stands beside them, kept from text to text: most words of a text were in one before.
 use super::{lists::Marks, model::Word};
+use std::hash::Hasher;
 
 /// Words with which one shares its place.
 const WAYS: usize = 2;
@@ -126,6 +127,23 @@ pub(super) fn hash(word: &[u8]) -> u64 {
             let whole = (0..(length - 1) / 8).fold(length as u64, |state, at| mixed(state, eight(8 * at)));
             mixed(whole, eight(length - 8))
         }
+    }
+}
+
+/// The same for tables of words that are known before: who writes a text does not choose what is in them.
+#[derive(Default)]
+pub(super) struct ByWord(u64);
+
+impl Hasher for ByWord {
+    fn write(&mut self, bytes: &[u8]) {
+        self.0 = hash(bytes);
+    }
+
+    // What else a word is hashed with tells where it ends; it is alone.
+    fn write_u8(&mut self, _: u8) {}
+
+    fn finish(&self) -> u64 {
+        self.0
     }
 }
 

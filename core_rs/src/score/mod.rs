@@ -8,6 +8,7 @@
 //! ```
 //! Everything is arithmetic of integers over tables, so a text has the same score on every machine.
 pub mod detect;
+mod eight;
 mod explain;
 pub mod lists;
 mod memory;

@@ -1,5 +1,7 @@
 //! Names of hosts as people write them: `gmail.com`, `gmail . com`, `gmail dot com`, `g m a i l (dot) c o m`.
 use super::text::{LETTER, Text, is_word};
+use crate::score::memory::ByWord;
+use std::{borrow::Cow, collections::HashMap, hash::BuildHasherDefault, sync::LazyLock};
 
 /// Top-level domains that are hardly ever anything else: no word of a language, no ending of a file, no member of a class.
 const SURE: &[&str] = &[
@@ -53,14 +55,11 @@ pub(super) enum Tld {
 }
 
 pub(super) fn tld(label: &[u8]) -> Option<Tld> {
-    let is = |list: &[&str]| list.iter().any(|name| name.as_bytes() == label);
-    if is(SURE) {
-        Some(Tld::Sure)
-    } else if is(WEAK) {
-        Some(Tld::Weak)
-    } else {
-        None
-    }
+    static TLDS: LazyLock<HashMap<&[u8], Tld, BuildHasherDefault<ByWord>>> = LazyLock::new(|| {
+        let lists = [(WEAK, Tld::Weak), (SURE, Tld::Sure)];
+        lists.iter().flat_map(|(names, tld)| names.iter().map(|name| (name.as_bytes(), *tld))).collect()
+    });
+    TLDS.get(label).copied()
 }
 
 /// Whether a name ends as a domain does: in any country's code, or in one of the others that are known.
@@ -102,20 +101,20 @@ pub(super) fn ends_domain(label: &[u8]) -> bool {
 }
 
 pub(super) fn is_second(label: &[u8]) -> bool {
-    SECOND.iter().any(|name| name.as_bytes() == label)
+    SECOND.iter().any(|name| name.as_bytes() == &*label)
 }
 
 pub(super) fn is_provider(label: &[u8]) -> bool {
-    PROVIDERS.iter().any(|name| name.as_bytes() == label)
+    PROVIDERS.iter().any(|name| name.as_bytes() == &*label)
 }
 
 /// What was read after an `@`.
 #[derive(Debug, Default)]
-pub(super) struct Domain {
+pub(super) struct Domain<'a> {
     /// After the last byte that belongs to it.
     pub(super) end: usize,
     /// Its first label, without spaces.
-    pub(super) first: Vec<u8>,
+    pub(super) first: Cow<'a, [u8]>,
     /// It ends in a top-level domain.
     pub(super) whole: bool,
     /// Spaces before it or inside.
@@ -127,7 +126,7 @@ pub(super) struct Domain {
 /// Labels of one domain that are read at most.
 const LABELS: usize = 6;
 
-pub(super) fn read(text: &Text, at: usize) -> Option<Domain> {
+pub(super) fn read<'a>(text: &'a Text, at: usize) -> Option<Domain<'a>> {
     let mut domain = Domain::default();
     let mut at = at;
     let start = text.skip_spaces(at, 2);
@@ -143,8 +142,8 @@ pub(super) fn read(text: &Text, at: usize) -> Option<Domain> {
             domain = Domain { end, first: label, whole: false, spaced: gaps, spelled: false };
         } else {
             let ends = if gaps || spelled {
-                SPACED.iter().any(|name| name.as_bytes() == label)
-                    || (label == b"in" && (is_provider(&domain.first) || domain.whole))
+                SPACED.iter().any(|name| name.as_bytes() == &*label)
+                    || (*label == *b"in" && (is_provider(&domain.first) || domain.whole))
             } else {
                 ends_domain(&label)
             };
@@ -164,7 +163,7 @@ pub(super) fn read(text: &Text, at: usize) -> Option<Domain> {
 }
 
 /// A label and its end; its letters may stand apart, when all do.
-fn label(text: &Text, start: usize) -> Option<(Vec<u8>, usize, bool)> {
+fn label<'a>(text: &'a Text, start: usize) -> Option<(Cow<'a, [u8]>, usize, bool)> {
     let part = |byte: u8| is_word(byte) && byte != b'_' || byte == b'-';
     let single = |at: usize| part(text.at(at)) && at < text.len() && !part(text.at(at + 1));
     let mut end = start;
@@ -175,13 +174,13 @@ fn label(text: &Text, start: usize) -> Option<(Vec<u8>, usize, bool)> {
             letters.push(text.at(end + 1));
             end += 2;
         }
-        return Some((letters, end, true));
+        return Some((letters.into(), end, true));
     }
     while end < text.len() && end < start + 64 && part(text.at(end)) {
         end += 1;
     }
     let label = text.slice(start.min(end), end);
-    (label.first() != Some(&b'-')).then(|| (label.to_vec(), end, false))
+    (label.first() != Some(&b'-')).then(|| (label.into(), end, false))
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

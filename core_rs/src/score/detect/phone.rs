@@ -43,32 +43,28 @@ pub(super) fn find(text: &Text, mut found: impl FnMut(usize, usize)) {
     if text.digits < 7 {
         return;
     }
-    let mut at = 0;
     let mut run = Run::default();
-    while at < text.len() {
-        let byte = text.folded[at];
-        let opens = byte.is_ascii_digit() || (matches!(byte, b'+' | b'(') && leads(text, at));
-        if !opens {
-            at += 1;
-            continue;
-        }
-        read(text, at, &mut run);
-        at = run.end.max(at + 1);
-        if run.groups.iter().map(|group| group.1).sum::<usize>() < 7 {
-            continue;
-        }
-        if let Some((start, end)) = judge(text, &run) {
-            found(start, end);
+    for &(start, end) in &text.signs {
+        let mut at = start.max(run.end);
+        while let Some(digit) = (at..end).find(|&at| text.folded[at].is_ascii_digit()) {
+            read(text, opens(text, run.end, digit), &mut run);
+            at = run.end;
+            if run.groups.iter().map(|group| group.1).sum::<usize>() >= 7 {
+                if let Some((start, end)) = judge(text, &run) {
+                    found(start, end);
+                }
+            }
         }
     }
 }
 
-/// Whether the sign at `at` is followed by a digit, or by another sign and a digit.
-fn leads(text: &Text, at: usize) -> bool {
-    let next = text.at(at + 1);
-    next.is_ascii_digit()
-        || (text.at(at) == b'(' && next == b'+' && text.at(at + 2).is_ascii_digit())
-        || (text.at(at) == b'+' && next == b'(' && text.at(at + 2).is_ascii_digit())
+/// Where the signs before a digit begin, not before `from`: `+`, `(` or one of each.
+fn opens(text: &Text, from: usize, digit: usize) -> usize {
+    match &text.folded[from..digit] {
+        [.., b'+', b'('] | [.., b'(', b'+'] => digit - 2,
+        [.., b'+' | b'('] => digit - 1,
+        _ => digit,
+    }
 }
 
 fn read(text: &Text, start: usize, run: &mut Run) {

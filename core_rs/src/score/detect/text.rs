@@ -4,6 +4,7 @@
 //! letters with a Latin double) is that; what is invisible is gone. Of the rest, a letter is [`LETTER`], a symbol
 //! [`SYMBOL`], a space a space and a sign of currency `$`. So places are indices, and no rule looks beyond a byte.
 use super::words::{self, Cue};
+use crate::score::eight::{EACH, between, gathered};
 use std::{borrow::Cow, sync::LazyLock};
 
 /// A letter that is no ASCII and looks like none.
@@ -77,6 +78,22 @@ pub(super) fn is_word(byte: u8) -> bool {
     CLASS[byte as usize] & (ALPHA | DIGIT) != 0
 }
 
+/// Which of the first 64 bytes are of words, the first as the lowest bit.
+fn word_bits(folded: &[u8]) -> u64 {
+    let Some(block) = folded.first_chunk::<64>() else {
+        let mut block = [0; 64];
+        block[..folded.len()].copy_from_slice(folded);
+        return word_bits(&block);
+    };
+    let mut bits = [0; 8];
+    for (bits, bytes) in bits.iter_mut().zip(block.chunks_exact(8)) {
+        let eight = u64::from_le_bytes(bytes.try_into().expect("eight bytes"));
+        let ascii = between(eight, b'a', b'z') | between(eight, b'0', b'9') | between(eight, b'_', b'_');
+        *bits = gathered(ascii | between(eight ^ u64::from(LETTER) * EACH, 0, 0));
+    }
+    u64::from_le_bytes(bits)
+}
+
 impl<'a> Text<'a> {
     pub(super) fn new(text: &'a str) -> Self {
         let (raw, places) = if text.is_ascii() {
@@ -106,46 +123,50 @@ impl<'a> Text<'a> {
 
     /// Finds the cues among words of letters and digits, and what else is known of words.
     fn read_words(&mut self) {
-        let Self { folded, tokens, roles, signs, long, digits, .. } = self;
-        let table = words::table();
-        let class = |at: usize| folded.get(at).map_or(0, |&byte| CLASS[byte as usize]) & (ALPHA | DIGIT);
-        let mut at = 0;
-        while at < folded.len() {
-            let start = at;
-            let mut kinds = 0;
-            loop {
-                let class = class(at);
-                if class == 0 {
-                    break;
+        let (mut start, mut inside) = (0, false);
+        for block in (0..self.folded.len()).step_by(64) {
+            let words = word_bits(&self.folded[block..]);
+            // Where a word begins or has ended.
+            let mut edges = words ^ (words << 1 | u64::from(inside));
+            while edges != 0 {
+                let at = block + edges.trailing_zeros() as usize;
+                edges &= edges - 1;
+                if inside {
+                    self.read_word(start, at);
                 }
-                kinds |= class;
-                at += 1;
+                (start, inside) = (at, !inside);
             }
-            let end = at;
-            at += 1;
-            if start == end {
-                continue;
-            }
-            let length = end - start;
-            if kinds & DIGIT != 0 || length >= LONG {
+        }
+        if inside {
+            self.read_word(start, self.folded.len());
+        }
+    }
+
+    fn read_word(&mut self, start: usize, end: usize) {
+        let Self { folded, tokens, roles, signs, long, digits, .. } = self;
+        let length = end - start;
+        if length > words::LONGEST {
+            let count = folded[start..end].iter().filter(|byte| byte.is_ascii_digit()).count();
+            if count > 0 || length >= LONG {
                 *long |= length >= LONG;
-                *digits += folded[start..end].iter().filter(|byte| byte.is_ascii_digit()).count();
+                *digits += count;
                 signs.push((start, end));
             }
-            if length > words::LONGEST {
-                continue;
-            }
-            let key = match folded.get(start..start + words::LONGEST) {
-                Some(bytes) => {
-                    let bytes: [u8; words::LONGEST] = bytes.try_into().expect("as many");
-                    u128::from_le_bytes(bytes) & u128::MAX >> (8 * (words::LONGEST - length))
-                }
-                None => words::key(&folded[start..end]),
-            };
-            if let Some(cue) = table.get(key) {
-                *roles |= cue.roles;
-                tokens.push(Token { start, end, cue });
-            }
+            return;
+        }
+        let key = match folded[start..].first_chunk() {
+            Some(bytes) => u128::from_le_bytes(*bytes) & u128::MAX >> (8 * (words::LONGEST - length)),
+            None => words::key(&folded[start..end]),
+        };
+        let count =
+            [key as u64, (key >> 64) as u64].map(|eight| between(eight, b'0', b'9').count_ones()).iter().sum::<u32>();
+        if count > 0 {
+            *digits += count as usize;
+            signs.push((start, end));
+        }
+        if let Some(cue) = words::table().get(key) {
+            *roles |= cue.roles;
+            tokens.push(Token { start, end, cue });
         }
     }
 

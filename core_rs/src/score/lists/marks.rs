@@ -1,10 +1,7 @@
 //! What a word by itself says of the terms that a text may have.
 use super::{Patterns, Term};
-use crate::score::memory;
-use std::{
-    collections::HashMap,
-    hash::{BuildHasherDefault, Hasher},
-};
+use crate::score::memory::ByWord;
+use std::{collections::HashMap, hash::BuildHasherDefault};
 
 /// What a word by itself says of the terms that a text may have; above its flags the number of [`Heads::starts`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -46,23 +43,6 @@ impl Marks {
     /// Whether it may be told from what its text looks like.
     pub(super) fn may_be_disguised(self) -> bool {
         self.has(Self::DISGUISED) || self.has(Self::DOUBLED)
-    }
-}
-
-/// The hash by which words are remembered: who writes a text does not choose what is in this table.
-#[derive(Default)]
-struct ByWord(u64);
-
-impl Hasher for ByWord {
-    fn write(&mut self, bytes: &[u8]) {
-        self.0 = memory::hash(bytes);
-    }
-
-    // What a word is hashed with ends it; it is alone.
-    fn write_u8(&mut self, _: u8) {}
-
-    fn finish(&self) -> u64 {
-        self.0
     }
 }
 

@@ -39,7 +39,7 @@ pub(super) fn join(atoms: &mut Vec<Atom>, made: &mut Vec<Cell>) {
 }
 
 fn single(atom: &Atom, letter: impl Fn(u32) -> char) -> bool {
-    atom.kind == Kind::Word && atom.length() == 1 && is_letter(class_of(letter(atom.first)))
+    atom.is_single() && is_letter(class_of(letter(atom.first)))
 }
 
 /// The last atom of the letters that stand apart from here on, and the atoms from letter to letter; `at_first` gives what

@@ -126,6 +126,13 @@ pub struct Suspect {
     pub guise: Guise,
 }
 
+impl Suspect {
+    /// The same, later by so many code points; by less than none when they wrap around.
+    fn moved(self, points: u32) -> Self {
+        Self { start: self.start.wrapping_add(points), end: self.end.wrapping_add(points), ..self }
+    }
+}
+
 /// The result of `Normaliser::run`.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Normalised {

@@ -23,8 +23,9 @@ impl Atom {
         self.gap.0 < self.gap.1
     }
 
-    pub(super) fn length(&self) -> usize {
-        (self.last - self.first) as usize
+    /// Whether it is a word of one character.
+    pub(super) fn is_single(&self) -> bool {
+        self.kind == Kind::Word && self.last - self.first == 1
     }
 }
 

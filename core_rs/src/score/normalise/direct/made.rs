@@ -1,6 +1,8 @@
 //! Plain text and its words as they are made.
-use super::eight;
-use crate::score::normalise::{Kind, Origin, alike::LATIN, apart, words::Atom};
+use crate::score::{
+    eight,
+    normalise::{Kind, Origin, alike::LATIN, apart, words::Atom},
+};
 use std::ops::Range;
 
 /// Plain text as it is made.
@@ -15,11 +17,21 @@ pub(super) struct Made {
 }
 
 /// Words of one letter: whether three are as many atoms from each other as letters that stand apart can be.
-#[derive(Debug, Default, Clone, Copy)]
+#[derive(Debug, Default)]
 pub(super) struct Singles {
-    /// The last two, by their atoms.
-    last: [Option<usize>; 2],
+    atoms: Vec<usize>,
     pub(super) apart: bool,
+}
+
+/// What was made so far.
+#[derive(Debug, Default, Clone, Copy)]
+pub(super) struct Before {
+    bytes: usize,
+    origins: usize,
+    atoms: usize,
+    singles: usize,
+    apart: bool,
+    scripts: Scripts,
 }
 
 /// The letters of words that were read: what decides whether words wholly of look-alikes are folded (`alike::Whole`).
@@ -34,6 +46,12 @@ pub(super) struct Scripts {
 }
 
 impl Scripts {
+    fn add(&mut self, more: Self) {
+        self.latin += more.latin;
+        self.foreign |= more.foreign;
+        self.assumed |= more.assumed;
+    }
+
     /// Whether what was assumed is so; else the whole text takes the steps.
     pub(super) fn holds(self) -> bool {
         !self.assumed || (self.latin >= LATIN && !self.foreign)
@@ -42,24 +60,80 @@ impl Scripts {
 
 impl Singles {
     pub(super) fn add(&mut self, atom: usize) {
-        if let [Some(first), Some(second)] = self.last {
+        if let [.., first, second] = *self.atoms {
             self.apart |= atom - second == second - first && atom - second <= 3;
         }
-        self.last = [self.last[1], Some(atom)];
+        self.atoms.push(atom);
     }
 }
 
 impl Made {
     pub(super) fn clear(&mut self) {
-        self.cut(0, 0, 0);
-        (self.singles, self.scripts) = Default::default();
+        self.cut(Before::default());
+    }
+
+    /// Begins a chunk, whose scripts are told by themselves until `end`.
+    pub(super) fn begin(&mut self) -> Before {
+        let Self { text, origins, atoms, singles, scripts } = self;
+        let Singles { atoms: ref words, apart } = *singles;
+        Before {
+            bytes: text.len(),
+            origins: origins.len(),
+            atoms: atoms.len(),
+            singles: words.len(),
+            apart,
+            scripts: std::mem::take(scripts),
+        }
+    }
+
+    pub(super) fn end(&mut self, before: Before) {
+        self.scripts.add(before.scripts);
     }
 
     /// Leaves only what was made first.
-    pub(super) fn cut(&mut self, bytes: usize, origins: usize, atoms: usize) {
-        self.text.truncate(bytes);
-        self.origins.truncate(origins);
-        self.atoms.truncate(atoms);
+    pub(super) fn cut(&mut self, before: Before) {
+        self.text.truncate(before.bytes);
+        self.origins.truncate(before.origins);
+        self.atoms.truncate(before.atoms);
+        self.singles.atoms.truncate(before.singles);
+        self.singles.apart = before.apart;
+        self.scripts = Scripts::default();
+    }
+
+    /// What was made of a chunk that begins at a code point, as if nothing was before.
+    pub(super) fn since(&self, before: Before, start: u32) -> Self {
+        let atoms = &self.atoms[before.atoms..];
+        let first = atoms.first().map_or(before.origins as u32, |atom| atom.first);
+        let origins = &self.origins[first as usize..];
+        let byte = origins.first().map_or(before.bytes as u32, |origin| origin.byte);
+        let moved = |atom: &Atom| Atom { first: atom.first - first, last: atom.last - first, gap: (0, 0), ..*atom };
+        let origin = |own: &Origin| Origin { byte: own.byte - byte, start: own.start - start, end: own.end - start };
+        Self {
+            text: self.text[byte as usize..].to_vec(),
+            origins: origins.iter().map(origin).collect(),
+            atoms: atoms.iter().map(moved).collect(),
+            singles: Singles::default(),
+            scripts: self.scripts,
+        }
+    }
+
+    /// Makes the same again of a chunk that begins at a code point.
+    pub(super) fn again(&mut self, made: &Self, gap: (u32, u32), start: u32) {
+        let Some(atom) = made.atoms.first() else { return };
+        let first = self.open(gap, atom.kind, start);
+        let byte = self.text.len() as u32;
+        self.text.extend_from_slice(&made.text);
+        let origin = |own: &Origin| Origin { byte: own.byte + byte, start: own.start + start, end: own.end + start };
+        self.origins.extend(made.origins.iter().map(origin));
+        for atom in &made.atoms {
+            if atom.is_single() {
+                self.singles.add(self.atoms.len());
+            }
+            self.atoms.push(Atom { first: atom.first + first, last: atom.last + first, ..*atom });
+        }
+        let own = self.atoms.len() - made.atoms.len();
+        self.atoms[own].gap = gap;
+        self.scripts.add(made.scripts);
     }
 
     #[inline]
@@ -150,10 +224,11 @@ impl Made {
     #[inline]
     pub(super) fn close(&mut self, first: u32, kind: Kind, gap: (u32, u32)) {
         let last = self.origins.len() as u32;
-        if kind == Kind::Word && last - first == 1 {
+        let atom = Atom { first, last, kind, gap };
+        if atom.is_single() {
             self.singles.add(self.atoms.len());
         }
-        self.atoms.push(Atom { first, last, kind, gap });
+        self.atoms.push(atom);
     }
 
     /// The last character stands also for what is left out up to `end`.
@@ -167,14 +242,13 @@ impl Made {
     pub(super) fn join(&mut self, read: &Self, text: &str) {
         self.clear();
         let letter = |at: u32| text[read.origins[at as usize].byte as usize..].chars().next().unwrap_or(' ');
-        let mut at = 0;
         // Atoms and characters that are here.
         let mut done = (0, 0);
-        while at < read.atoms.len() {
-            let Some((end, step)) = apart::apart(&read.atoms, at, letter) else {
-                at += 1;
+        for &at in &read.singles.atoms {
+            if at < done.0 {
                 continue;
-            };
+            }
+            let Some((end, step)) = apart::apart(&read.atoms, at, letter) else { continue };
             let atom = read.atoms[at];
             self.copy(read, done.0..at, done.1..atom.first as usize);
             let first = self.origins.len() as u32;
@@ -192,7 +266,6 @@ impl Made {
             }
             self.close(first, Kind::Spaced, atom.gap);
             done = (end + 1, read.atoms[end].last as usize);
-            at = end + 1;
         }
         self.copy(read, done.0..read.atoms.len(), done.1..read.origins.len());
     }

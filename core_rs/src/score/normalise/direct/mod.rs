@@ -3,9 +3,9 @@
 //! another script is among. Where a chunk (what is between white space) asks for more than the eye sees, it is read by
 //! `words`; where an escape may be or a letter changes otherwise, it takes the steps, and where these depend on what is
 //! around it, the whole text does.
-mod eight;
 mod made;
 mod reader;
+mod seen;
 
 use super::{
     Cell, Guise, Kind, Normalised, READ, Suspect, Word, alike,
@@ -15,8 +15,10 @@ use super::{
     unicode::{class, digit, properties_of},
     words::{self, Atom},
 };
-use made::Made;
+use made::{Before, Made};
 use reader::{Place, Reader, Role, is_foreign, role_of};
+use seen::{Chunk, Entry, Seen};
+use simdutf8::basic::from_utf8;
 use unicode_normalization::char::compose;
 
 /// Characters that are dropped, from the first to the last.
@@ -56,6 +58,7 @@ pub(super) struct Direct {
     cells: Vec<Cell>,
     atoms: Vec<Atom>,
     suspects: Vec<Suspect>,
+    seen: Seen,
 }
 
 impl Direct {
@@ -82,7 +85,29 @@ impl Direct {
                     continue;
                 }
             }
-            let Some((after, came)) = self.chunk(reader, gap, steps) else { return false };
+            let chunk = Chunk::at(&reader);
+            if let Some(seen) = chunk.and_then(|chunk| self.seen.get(&chunk)) {
+                let Place { byte, point } = reader.at;
+                self.made.again(&seen.made, gap, point);
+                self.suspects.extend(seen.suspects.iter().map(|suspect| suspect.moved(point)));
+                reader.at = Place { byte: byte + seen.bytes(), point: point + seen.points };
+                more += seen.more;
+                continue;
+            }
+            let (before, suspects) = (self.made.begin(), self.suspects.len());
+            let Some((after, came)) = self.chunk(reader, gap, before, steps) else { return false };
+            if let Some(chunk) = chunk {
+                let start = reader.at.point;
+                let (made, suspects) = (&self.made, &self.suspects[suspects..]);
+                self.seen.keep(chunk, || Entry {
+                    chunk,
+                    made: made.since(before, start),
+                    suspects: suspects.iter().map(|suspect| suspect.moved(start.wrapping_neg())).collect(),
+                    points: after.at.point - start,
+                    more: came,
+                });
+            }
+            self.made.end(before);
             reader = after;
             more += came;
         }
@@ -91,11 +116,11 @@ impl Direct {
         }
         let Self { made, joined, .. } = self;
         if made.singles.apart {
-            let Ok(text) = std::str::from_utf8(&made.text) else { return false };
+            let Ok(text) = from_utf8(&made.text) else { return false };
             joined.join(made, text);
             std::mem::swap(made, joined);
         }
-        let Ok(plain) = std::str::from_utf8(&made.text) else { return false };
+        let Ok(plain) = from_utf8(&made.text) else { return false };
         let byte = |at: u32| made.origins.get(at as usize).map_or(plain.len() as u32, |origin| origin.byte);
         let words = made.atoms.iter();
         result.words.extend(words.map(|atom| Word { start: byte(atom.first), end: byte(atom.last), kind: atom.kind }));
@@ -106,16 +131,19 @@ impl Direct {
     }
 
     /// Reads a chunk, and how many characters the steps bring; none when the whole text takes them.
-    fn chunk<'a>(&mut self, reader: Reader<'a>, gap: (u32, u32), steps: &mut Steps) -> Option<(Reader<'a>, usize)> {
-        let Made { text, origins, atoms, singles, scripts } = &self.made;
-        let before = (text.len(), origins.len(), atoms.len());
-        let (singles, scripts, suspects) = (*singles, *scripts, self.suspects.len());
+    fn chunk<'a>(
+        &mut self,
+        reader: Reader<'a>,
+        gap: (u32, u32),
+        before: Before,
+        steps: &mut Steps,
+    ) -> Option<(Reader<'a>, usize)> {
+        let suspects = self.suspects.len();
         let unread = match self.simple(reader, gap) {
             Ok(after) => return Some((after, 0)),
             Err(unread) => unread,
         };
-        self.made.cut(before.0, before.1, before.2);
-        (self.made.singles, self.made.scripts) = (singles, scripts);
+        self.made.cut(before);
         self.suspects.truncate(suspects);
         if let Unread::Words = unread {
             if let Some(after) = self.special(reader, gap) {

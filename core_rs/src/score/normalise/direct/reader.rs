@@ -1,6 +1,8 @@
 //! A text as it is read: what stands where, and what that is in a chunk that shows its words and symbols by itself.
-use super::eight;
-use crate::score::normalise::unicode::{class, properties_of};
+use crate::score::{
+    eight,
+    normalise::unicode::{class, properties_of},
+};
 
 /// What a character is in a chunk that shows its words and symbols by itself.
 #[derive(Clone, Copy, PartialEq, Eq)]
