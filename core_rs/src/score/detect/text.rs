@@ -4,7 +4,7 @@
 //! letters with a Latin double) is that; what is invisible is gone. Of the rest, a letter is [`LETTER`], a symbol
 //! [`SYMBOL`], a space a space and a sign of currency `$`. So places are indices, and no rule looks beyond a byte.
 use super::words::{self, Cue};
-use crate::score::eight::{EACH, between, gathered};
+use crate::score::eight::{EACH, between, bits};
 use std::{borrow::Cow, sync::LazyLock};
 
 /// A letter that is no ASCII and looks like none.
@@ -85,13 +85,10 @@ fn word_bits(folded: &[u8]) -> u64 {
         block[..folded.len()].copy_from_slice(folded);
         return word_bits(&block);
     };
-    let mut bits = [0; 8];
-    for (bits, bytes) in bits.iter_mut().zip(block.chunks_exact(8)) {
-        let eight = u64::from_le_bytes(bytes.try_into().expect("eight bytes"));
+    bits(block, |eight| {
         let ascii = between(eight, b'a', b'z') | between(eight, b'0', b'9') | between(eight, b'_', b'_');
-        *bits = gathered(ascii | between(eight ^ u64::from(LETTER) * EACH, 0, 0));
-    }
-    u64::from_le_bytes(bits)
+        ascii | between(eight ^ (u64::from(LETTER) * EACH), 0, 0)
+    })
 }
 
 impl<'a> Text<'a> {

@@ -62,7 +62,7 @@ pub(super) struct Heads {
     /// Terms that are also found inside words, and what they look like.
     inside: Patterns,
     /// The same of more words than one: the ends of the first, the beginnings of the second.
-    pub(super) ends: Vec<(Box<str>, Marks)>,
+    ends: Vec<(Box<str>, Marks)>,
     beginnings: Vec<(Box<str>, Marks)>,
 }
 
@@ -116,6 +116,12 @@ impl Heads {
     /// The patterns of whole words that begin with a word of such marks.
     pub(super) fn starts(&self, marks: Marks) -> &[Start] {
         &self.starts[(marks.0 >> Marks::FLAGS) as usize]
+    }
+
+    /// Whether a term that is also found inside words may begin in one word and go on in the next.
+    pub(super) fn spans(&self, first: &str, second: &str) -> bool {
+        self.ends.iter().any(|(end, _)| first.ends_with(&**end))
+            && self.beginnings.iter().any(|(beginning, _)| second.starts_with(&**beginning))
     }
 
     /// `look` is what the word looks like, where that may be something else.

@@ -106,8 +106,12 @@ impl Search {
                     }
                 }
             }
-            let next = line.tokens.get(at + 1).map_or(Marks::NONE, |next| marks[next.word]);
-            if !terms.heads.ends.is_empty() && mark.has(Marks::FIRST) && next.has(Marks::SECOND) {
+            let spans = line.tokens.get(at + 1).is_some_and(|next| {
+                mark.has(Marks::FIRST)
+                    && marks[next.word].has(Marks::SECOND)
+                    && terms.heads.spans(&line.text[token.start..token.end], &line.text[next.start..next.end])
+            });
+            if spans {
                 join(parts, token.start..line.text.len().min(token.end + terms.exact.longest));
             }
         }

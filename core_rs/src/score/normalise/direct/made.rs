@@ -1,8 +1,5 @@
 //! Plain text and its words as they are made.
-use crate::score::{
-    eight,
-    normalise::{Kind, Origin, alike::LATIN, apart, words::Atom},
-};
+use crate::score::normalise::{Kind, Origin, alike::LATIN, apart, words::Atom};
 use std::ops::Range;
 
 /// Plain text as it is made.
@@ -173,30 +170,28 @@ impl Made {
         }
     }
 
-    /// At most seven letters of ASCII as one atom behind white space or at the beginning, unless some are cut: their bytes
-    /// are the first of eight.
+    /// Words of letters of ASCII with one space between them, behind white space or at the beginning, the first written at a
+    /// code point; nothing of them is cut. `letters` tells these from spaces, the first as the lowest bit.
     #[inline]
-    pub(super) fn push_short(&mut self, eight: u64, count: u32, start: u32, gap: (u32, u32)) -> bool {
-        let lower = eight | (0x20 * eight::EACH);
-        // A byte that is zero is one letter with the two behind it.
-        let differ = lower ^ (lower >> 8);
-        let differ = (differ | (differ >> 8)) | (u64::MAX << (8 * count.saturating_sub(2)));
-        if eight::has_zero(differ) {
-            return false;
-        }
+    pub(super) fn push_words(&mut self, written: &[u8], mut letters: u64, start: u32, mut gap: (u32, u32)) {
         let first = self.open(gap, Kind::Word, start);
         let byte = self.text.len() as u32;
-        self.text.extend_from_slice(&lower.to_le_bytes());
-        self.text.truncate((byte + count) as usize);
-        let origin = |at: usize| {
-            let at = at as u32;
-            Origin { byte: byte + at, start: start + at, end: start + at + 1 }
-        };
-        self.origins.extend_from_slice(&std::array::from_fn::<_, 8, _>(origin));
-        self.origins.truncate((first + count) as usize);
-        self.scripts.latin += count;
-        self.close(first, Kind::Word, gap);
-        true
+        let lower = |&byte: &u8| if byte.is_ascii_alphabetic() { byte | 0x20 } else { b' ' };
+        self.text.extend(written.iter().map(lower));
+        let origin = |at| Origin { byte: byte + at, start: start + at, end: start + at + 1 };
+        self.origins.extend((0..written.len() as u32).map(origin));
+        self.scripts.latin += letters.count_ones();
+        while letters != 0 {
+            let begin = letters.trailing_zeros();
+            let end = begin + (letters >> begin).trailing_ones();
+            letters &= u64::MAX << end;
+            let atom = Atom { first: first + begin, last: first + end, kind: Kind::Word, gap };
+            if atom.is_single() {
+                self.singles.add(self.atoms.len());
+            }
+            self.atoms.push(atom);
+            gap = (start + end, start + end + 1);
+        }
     }
 
     /// Opens an atom that is written from `start` on, with a space before it where one belongs.

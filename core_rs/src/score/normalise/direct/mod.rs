@@ -4,6 +4,7 @@
 //! `words`; where an escape may be or a letter changes otherwise, it takes the steps, and where these depend on what is
 //! around it, the whole text does.
 mod made;
+mod map;
 mod reader;
 mod seen;
 
@@ -16,6 +17,7 @@ use super::{
     words::{self, Atom},
 };
 use made::{Before, Made};
+use map::Map;
 use reader::{Place, Reader, Role, is_foreign, role_of};
 use seen::{Chunk, Entry, Seen};
 use simdutf8::basic::from_utf8;
@@ -50,6 +52,7 @@ enum Unread {
 /// Room that reading needs, kept from text to text.
 #[derive(Debug, Default)]
 pub(super) struct Direct {
+    map: Map,
     made: Made,
     /// The same with letters joined.
     joined: Made,
@@ -64,26 +67,35 @@ pub(super) struct Direct {
 impl Direct {
     /// Writes plain text, words and what is suspect, in any order; false when the whole text takes the steps.
     pub(super) fn read(&mut self, text: &str, steps: &mut Steps, result: &mut Normalised) -> bool {
+        let mut map = std::mem::take(&mut self.map);
+        map.read(text);
+        let done = self.read_mapped(text, &map, steps, result);
+        self.map = map;
+        done
+    }
+
+    fn read_mapped(&mut self, text: &str, map: &Map, steps: &mut Steps, result: &mut Normalised) -> bool {
         self.made.clear();
         self.suspects.clear();
         self.made.text.reserve(text.len());
         self.made.origins.reserve(text.len());
-        let mut reader = Reader { text, at: Place { byte: 0, point: 0 } };
+        let mut reader = Reader { text, map, at: Place { byte: 0, point: 0 } };
         let mut more = 0;
         loop {
             let gap = reader.at.point;
-            while reader.role(0) == Role::Space && reader.at.byte < text.len() {
+            while reader.is_at_space() && reader.at.byte < text.len() {
                 reader.skip(' ');
             }
             if reader.at.byte == text.len() {
                 break;
             }
             let gap = (gap, reader.at.point);
-            if let Some((eight, count)) = reader.short() {
-                if self.made.push_short(eight, count, reader.at.point, gap) {
-                    reader.at = Place { byte: reader.at.byte + count as usize, point: reader.at.point + count };
-                    continue;
-                }
+            let (letters, count) = map.words(reader.at.byte);
+            if count > 0 {
+                let Place { byte, point } = reader.at;
+                self.made.push_words(&text.as_bytes()[byte..byte + count as usize], letters, point, gap);
+                reader.at = Place { byte: byte + count as usize, point: point + count };
+                continue;
             }
             let chunk = Chunk::at(&reader);
             if let Some(seen) = chunk.and_then(|chunk| self.seen.get(&chunk)) {

@@ -1,8 +1,6 @@
 //! A text as it is read: what stands where, and what that is in a chunk that shows its words and symbols by itself.
-use crate::score::{
-    eight,
-    normalise::unicode::{class, properties_of},
-};
+use super::map::Map;
+use crate::score::normalise::unicode::{class, properties_of};
 
 /// What a character is in a chunk that shows its words and symbols by itself.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -86,6 +84,7 @@ pub(super) struct Place {
 #[derive(Clone, Copy)]
 pub(super) struct Reader<'a> {
     pub(super) text: &'a str,
+    pub(super) map: &'a Map,
     pub(super) at: Place,
 }
 
@@ -105,19 +104,9 @@ impl Reader<'_> {
         }
     }
 
-    /// The letters of a short word here of ASCII's letters alone, before a space.
-    #[inline]
-    pub(super) fn short(&self) -> Option<(u64, u32)> {
-        let eight = self.text.as_bytes()[self.at.byte..].first_chunk()?;
-        let eight = u64::from_le_bytes(*eight);
-        let count = eight::letters(eight);
-        (count > 0 && count < 8 && eight >> (8 * count) & 0xff == u64::from(b' ')).then_some((eight, count))
-    }
-
     #[inline]
     pub(super) fn is_at_space(&self) -> bool {
-        let byte = self.ahead(0);
-        byte.is_ascii() && ASCII[byte as usize] == Role::Space
+        self.map.spaces(self.at.byte) & 1 != 0
     }
 
     /// The character here; a space at the end.

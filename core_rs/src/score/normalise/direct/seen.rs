@@ -1,8 +1,7 @@
 //! Chunks that were read twice and what was made of them, kept from text to text: nothing around a chunk changes that.
 use super::{Suspect, made::Made, reader::Reader};
-use crate::score::eight::{between, gathered};
 
-/// Bytes among which a chunk that is kept ends.
+/// Bytes of a chunk that is kept.
 const LONGEST: usize = 32;
 const PLACES: usize = 1024;
 
@@ -17,25 +16,21 @@ impl Chunk {
     /// The one ahead; none when it is too long.
     #[inline]
     pub(super) fn at(reader: &Reader) -> Option<Self> {
+        let length = reader.map.spaces(reader.at.byte).trailing_zeros();
+        if length as usize > LONGEST {
+            return None;
+        }
         let rest = &reader.text.as_bytes()[reader.at.byte..];
         let bytes = rest.first_chunk::<LONGEST>().copied().unwrap_or_else(|| {
-            let mut bytes = [b' '; LONGEST];
+            let mut bytes = [0; LONGEST];
             bytes[..rest.len()].copy_from_slice(rest);
             bytes
         });
         let mut eights = [0; LONGEST / 8];
-        let mut spaces = [0; LONGEST / 8];
-        for ((eight, spaces), bytes) in eights.iter_mut().zip(&mut spaces).zip(bytes.chunks_exact(8)) {
-            *eight = u64::from_le_bytes(bytes.try_into().expect("eight bytes"));
-            *spaces = gathered(between(*eight, 9, 13) | between(*eight, 28, b' '));
-        }
-        let length = u32::from_le_bytes(spaces).trailing_zeros();
-        if length as usize == LONGEST {
-            return None;
-        }
-        for (at, eight) in (0..).step_by(8).zip(&mut eights) {
+        for ((at, eight), bytes) in (0..).step_by(8).zip(&mut eights).zip(bytes.chunks_exact(8)) {
             let own = length.saturating_sub(at).min(8);
-            *eight &= u64::MAX.checked_shr(64 - 8 * own).unwrap_or(0);
+            let mask = u64::MAX.checked_shr(64 - 8 * own).unwrap_or(0);
+            *eight = u64::from_le_bytes(bytes.try_into().expect("eight bytes")) & mask;
         }
         Some(Self { eights, length })
     }
@@ -100,5 +95,38 @@ impl Seen {
             self.tags[place] = tag;
             self.entries[place] = Some(entry().into());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        super::{Direct, Map, Normalised, Place, Steps},
+        *,
+    };
+
+    fn chunk(text: &str) -> Option<Chunk> {
+        let mut map = Map::default();
+        map.read(text);
+        Chunk::at(&Reader { text, map: &map, at: Place { byte: 0, point: 0 } })
+    }
+
+    #[test]
+    fn a_chunk_is_known_from_the_second_time_on() {
+        let mut direct = Direct::default();
+        let known = |direct: &Direct, text| direct.seen.get(&chunk(text).expect("it is short")).is_some();
+        for text in ["f.u.c.k and", "f.u.c.k", "аss, f.u.c.k\tx"] {
+            assert!(direct.read(text, &mut Steps::default(), &mut Normalised::default()));
+            assert_eq!(known(&direct, "f.u.c.k"), text != "f.u.c.k and", "{text}");
+        }
+        assert!(!known(&direct, "f.u.c") && !known(&direct, "аss,"));
+    }
+
+    #[test]
+    fn a_chunk_ends_before_white_space_and_with_the_text() {
+        let longest = "x".repeat(LONGEST);
+        assert_eq!(chunk(&longest), chunk(&format!("{longest}\u{1c}y")));
+        assert_eq!(chunk(&format!("{longest}x")), None);
+        assert_ne!(chunk("a"), chunk("a\0"));
     }
 }
