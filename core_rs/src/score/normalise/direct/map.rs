@@ -1,37 +1,27 @@
 //! Where words stand in a text, as bits.
 use crate::score::eight::{EACH, between, bits};
 
-/// Of each byte of a text whether it is something, the first as the lowest bit.
-#[derive(Debug, Default)]
-struct Bits(Vec<u64>);
-
-impl Bits {
-    /// The 64 from a byte on.
-    #[inline]
-    fn from(&self, at: usize) -> u64 {
-        let (word, bit) = (at / 64, at % 64);
-        // What is shifted by 64 in two steps is none.
-        self.0[word] >> bit | self.0[word + 1] << 1 << (63 - bit)
-    }
-}
-
-/// A text seen from above, eight bytes at once.
-#[derive(Debug, Default)]
-pub(super) struct Map {
+/// What 64 bytes are, the first as the lowest bit.
+#[derive(Debug, Clone, Copy)]
+struct Bits {
     /// Letters of ASCII.
-    letters: Bits,
+    letters: u64,
     /// White space of ASCII.
-    spaces: Bits,
+    spaces: u64,
     /// Letters before the same letter.
-    twice: Bits,
+    twice: u64,
 }
+
+/// Behind the end of a text.
+const END: Bits = Bits { letters: 0, spaces: u64::MAX, twice: 0 };
+
+/// A text seen from above.
+#[derive(Debug, Default)]
+pub(super) struct Map(Vec<Bits>);
 
 impl Map {
     pub(super) fn read(&mut self, text: &str) {
-        let Self { letters, spaces, twice } = self;
-        for bits in [&mut *letters, spaces, twice] {
-            bits.0.clear();
-        }
+        self.0.clear();
         let text = text.as_bytes();
         let mut block = [b' '; 65];
         for at in (0..text.len()).step_by(64) {
@@ -43,29 +33,40 @@ impl Map {
             let here = bytes.first_chunk().expect("65 bytes");
             // But for the case of letters.
             let differ = std::array::from_fn(|at| (bytes[at] ^ bytes[at + 1]) & !0x20);
-            letters.0.push(bits(here, |eight| between(eight | (0x20 * EACH), b'a', b'z')));
-            spaces.0.push(bits(here, |eight| between(eight, 9, 13) | between(eight, 28, b' ')));
-            twice.0.push(bits(&differ, |eight| between(eight, 0, 0)));
+            self.0.push(Bits {
+                letters: bits(here, |eight| between(eight | (0x20 * EACH), b'a', b'z')),
+                spaces: bits(here, |eight| between(eight, 9, 13) | between(eight, 28, b' ')),
+                twice: bits(&differ, |eight| between(eight, 0, 0)),
+            });
         }
-        // Behind the end there are spaces.
-        for _ in 0..2 {
-            letters.0.push(0);
-            spaces.0.push(u64::MAX);
-            twice.0.push(0);
+        self.0.extend([END; 2]);
+    }
+
+    /// The 64 from a byte on.
+    #[inline]
+    fn from(&self, at: usize) -> Bits {
+        let (first, second) = (self.0[at / 64], self.0[at / 64 + 1]);
+        let bit = at % 64;
+        // What is shifted by 64 in two steps is none.
+        let both = |first: u64, second: u64| first >> bit | second << 1 << (63 - bit);
+        Bits {
+            letters: both(first.letters, second.letters),
+            spaces: both(first.spaces, second.spaces),
+            twice: both(first.twice, second.twice),
         }
     }
 
     /// White space of ASCII, from a byte on.
     #[inline]
     pub(super) fn spaces(&self, at: usize) -> u64 {
-        self.spaces.from(at)
+        self.from(at).spaces
     }
 
     /// Words from a byte on that are letters of ASCII alone, none three times in a row, with one space between them and
     /// one behind the last: the bits of their letters, and their bytes. At most 63 are looked at.
     #[inline]
     pub(super) fn words(&self, at: usize) -> (u64, u32) {
-        let [letters, spaces, twice] = [&self.letters, &self.spaces, &self.twice].map(|bits| bits.from(at));
+        let Bits { letters, spaces, twice } = self.from(at);
         let other = !(letters | (spaces & letters << 1)) | (twice & twice >> 1 & letters);
         let before = other.trailing_zeros();
         let ends = spaces & (1_u64.checked_shl(before).unwrap_or(0).wrapping_sub(1));
