@@ -13,6 +13,15 @@ pub(super) struct Made {
     pub(super) scripts: Scripts,
 }
 
+/// What was made of a chunk; all places from its beginning on.
+#[derive(Debug, Default)]
+pub(super) struct Part {
+    text: Vec<u8>,
+    origins: Vec<Origin>,
+    atoms: Vec<Atom>,
+    scripts: Scripts,
+}
+
 /// Words of one letter: whether three are as many atoms from each other as letters that stand apart can be.
 #[derive(Debug, Default)]
 pub(super) struct Singles {
@@ -97,40 +106,39 @@ impl Made {
         self.scripts = Scripts::default();
     }
 
-    /// What was made of a chunk that begins at a code point, as if nothing was before.
-    pub(super) fn since(&self, before: Before, start: u32) -> Self {
+    /// Writes to `part` what was made of a chunk that begins at a code point.
+    pub(super) fn copy_since(&self, before: Before, start: u32, part: &mut Part) {
         let atoms = &self.atoms[before.atoms..];
         let first = atoms.first().map_or(before.origins as u32, |atom| atom.first);
         let origins = &self.origins[first as usize..];
         let byte = origins.first().map_or(before.bytes as u32, |origin| origin.byte);
         let moved = |atom: &Atom| Atom { first: atom.first - first, last: atom.last - first, gap: (0, 0), ..*atom };
         let origin = |own: &Origin| Origin { byte: own.byte - byte, start: own.start - start, end: own.end - start };
-        Self {
-            text: self.text[byte as usize..].to_vec(),
-            origins: origins.iter().map(origin).collect(),
-            atoms: atoms.iter().map(moved).collect(),
-            singles: Singles::default(),
-            scripts: self.scripts,
-        }
+        part.text.clear();
+        part.text.extend_from_slice(&self.text[byte as usize..]);
+        part.origins.clear();
+        part.origins.extend(origins.iter().map(origin));
+        part.atoms.clear();
+        part.atoms.extend(atoms.iter().map(moved));
+        part.scripts = self.scripts;
     }
 
-    /// Makes the same again of a chunk that begins at a code point.
-    pub(super) fn again(&mut self, made: &Self, gap: (u32, u32), start: u32) {
-        let Some(atom) = made.atoms.first() else { return };
-        let first = self.open(gap, atom.kind, start);
+    /// Appends what was made of a chunk that begins at a code point.
+    pub(super) fn push_part(&mut self, part: &Part, gap: (u32, u32), start: u32) {
+        let Some(&Atom { kind, .. }) = part.atoms.first() else { return };
+        let (first, own) = (self.open(gap, kind, start), self.atoms.len());
         let byte = self.text.len() as u32;
-        self.text.extend_from_slice(&made.text);
+        self.text.extend_from_slice(&part.text);
         let origin = |own: &Origin| Origin { byte: own.byte + byte, start: own.start + start, end: own.end + start };
-        self.origins.extend(made.origins.iter().map(origin));
-        for atom in &made.atoms {
+        self.origins.extend(part.origins.iter().map(origin));
+        for atom in &part.atoms {
             if atom.is_single() {
                 self.singles.add(self.atoms.len());
             }
             self.atoms.push(Atom { first: atom.first + first, last: atom.last + first, ..*atom });
         }
-        let own = self.atoms.len() - made.atoms.len();
         self.atoms[own].gap = gap;
-        self.scripts.add(made.scripts);
+        self.scripts.add(part.scripts);
     }
 
     #[inline]

@@ -19,7 +19,7 @@ use super::{
 use made::{Before, Made};
 use map::Map;
 use reader::{Place, Reader, Role, is_foreign, role_of};
-use seen::{Chunk, Entry, Seen};
+use seen::{Chunk, Seen};
 use simdutf8::basic::from_utf8;
 use unicode_normalization::char::compose;
 
@@ -100,7 +100,7 @@ impl Direct {
             let chunk = Chunk::at(&reader);
             if let Some(seen) = chunk.and_then(|chunk| self.seen.get(&chunk)) {
                 let Place { byte, point } = reader.at;
-                self.made.again(&seen.made, gap, point);
+                self.made.push_part(&seen.part, gap, point);
                 self.suspects.extend(seen.suspects.iter().map(|suspect| suspect.moved(point)));
                 reader.at = Place { byte: byte + seen.bytes(), point: point + seen.points };
                 more += seen.more;
@@ -108,16 +108,13 @@ impl Direct {
             }
             let (before, suspects) = (self.made.begin(), self.suspects.len());
             let Some((after, came)) = self.chunk(reader, gap, before, steps) else { return false };
-            if let Some(chunk) = chunk {
+            if let Some(entry) = chunk.and_then(|chunk| self.seen.keep(chunk)) {
                 let start = reader.at.point;
-                let (made, suspects) = (&self.made, &self.suspects[suspects..]);
-                self.seen.keep(chunk, || Entry {
-                    chunk,
-                    made: made.since(before, start),
-                    suspects: suspects.iter().map(|suspect| suspect.moved(start.wrapping_neg())).collect(),
-                    points: after.at.point - start,
-                    more: came,
-                });
+                self.made.copy_since(before, start, &mut entry.part);
+                let suspects = self.suspects[suspects..].iter();
+                entry.suspects.clear();
+                entry.suspects.extend(suspects.map(|suspect| suspect.moved(start.wrapping_neg())));
+                (entry.points, entry.more) = (after.at.point - start, came);
             }
             self.made.end(before);
             reader = after;

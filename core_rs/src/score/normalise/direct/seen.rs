@@ -1,12 +1,12 @@
 //! Chunks that were read twice and what was made of them, kept from text to text: nothing around a chunk changes that.
-use super::{Suspect, made::Made, reader::Reader};
+use super::{Suspect, made::Part, reader::Reader};
 
 /// Bytes of a chunk that is kept.
 const LONGEST: usize = 32;
 const PLACES: usize = 1024;
 
 /// The bytes of a chunk, filled up with zeros.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Chunk {
     eights: [u64; LONGEST / 8],
     length: u32,
@@ -46,11 +46,11 @@ impl Chunk {
     }
 }
 
-/// What was made of a chunk; all places from its beginning on.
-#[derive(Debug)]
+/// A chunk and what was made of it; all places from its beginning on.
+#[derive(Debug, Default)]
 pub(super) struct Entry {
-    pub(super) chunk: Chunk,
-    pub(super) made: Made,
+    chunk: Chunk,
+    pub(super) part: Part,
     pub(super) suspects: Vec<Suspect>,
     /// Of the chunk.
     pub(super) points: u32,
@@ -70,7 +70,7 @@ pub(super) struct Seen {
     /// What tells apart most chunks of a place: of those that were read once, and of those that are kept.
     once: Vec<u32>,
     tags: Vec<u32>,
-    entries: Vec<Option<Box<Entry>>>,
+    entries: Vec<Entry>,
 }
 
 impl Seen {
@@ -80,21 +80,24 @@ impl Seen {
         if *self.tags.get(place)? != tag {
             return None;
         }
-        self.entries[place].as_deref().filter(|entry| entry.chunk == *chunk)
+        Some(&self.entries[place]).filter(|entry| entry.chunk == *chunk)
     }
 
-    /// Keeps what was made of a chunk that was read before.
-    pub(super) fn keep(&mut self, chunk: Chunk, entry: impl FnOnce() -> Entry) {
+    /// Where to keep what was made of a chunk, which is to be written there; none the first time.
+    pub(super) fn keep(&mut self, chunk: Chunk) -> Option<&mut Entry> {
         if self.once.is_empty() {
             self.once.resize(PLACES, 0);
             self.tags.resize(PLACES, 0);
-            self.entries.resize_with(PLACES, || None);
+            self.entries.resize_with(PLACES, Entry::default);
         }
         let (place, tag) = chunk.hash();
-        if std::mem::replace(&mut self.once[place], tag) == tag {
-            self.tags[place] = tag;
-            self.entries[place] = Some(entry().into());
+        if std::mem::replace(&mut self.once[place], tag) != tag {
+            return None;
         }
+        self.tags[place] = tag;
+        let entry = &mut self.entries[place];
+        entry.chunk = chunk;
+        Some(entry)
     }
 }
 
