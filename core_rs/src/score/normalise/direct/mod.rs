@@ -2,7 +2,7 @@
 //! letters that become one of ASCII wherever a word has Latin ones, and words of scripts without case that no letter of
 //! another script is among. Where a chunk (what is between white space) asks for more than the eye sees, it is read by
 //! `words`; where an escape may be or a letter changes otherwise, it takes the steps, and where these depend on what is
-//! around it, the whole text does.
+//! around it, the whole text does. What was made of a chunk is the same wherever it is read again.
 mod made;
 mod map;
 mod reader;
@@ -97,26 +97,7 @@ impl Direct {
                 reader.at = Place { byte: byte + count as usize, point: point + count };
                 continue;
             }
-            let chunk = Chunk::at(&reader);
-            if let Some(seen) = chunk.and_then(|chunk| self.seen.get(&chunk)) {
-                let Place { byte, point } = reader.at;
-                self.made.push_part(&seen.part, gap, point);
-                self.suspects.extend(seen.suspects.iter().map(|suspect| suspect.moved(point)));
-                reader.at = Place { byte: byte + seen.bytes(), point: point + seen.points };
-                more += seen.more;
-                continue;
-            }
-            let (before, suspects) = (self.made.begin(), self.suspects.len());
-            let Some((after, came)) = self.chunk(reader, gap, before, steps) else { return false };
-            if let Some(entry) = chunk.and_then(|chunk| self.seen.keep(chunk)) {
-                let start = reader.at.point;
-                self.made.copy_since(before, start, &mut entry.part);
-                let suspects = self.suspects[suspects..].iter();
-                entry.suspects.clear();
-                entry.suspects.extend(suspects.map(|suspect| suspect.moved(start.wrapping_neg())));
-                (entry.points, entry.more) = (after.at.point - start, came);
-            }
-            self.made.end(before);
+            let Some((after, came)) = self.chunk(reader, gap, steps) else { return false };
             reader = after;
             more += came;
         }
@@ -140,7 +121,31 @@ impl Direct {
     }
 
     /// Reads a chunk, and how many characters the steps bring; none when the whole text takes them.
-    fn chunk<'a>(
+    #[inline]
+    fn chunk<'a>(&mut self, reader: Reader<'a>, gap: (u32, u32), steps: &mut Steps) -> Option<(Reader<'a>, usize)> {
+        let Place { byte, point } = reader.at;
+        let chunk = Chunk::at(&reader);
+        if let Some(entry) = chunk.and_then(|chunk| self.seen.get(&chunk)) {
+            self.made.push_part(&entry.part, gap, point);
+            self.suspects.extend(entry.suspects.iter().map(|suspect| suspect.moved(point)));
+            let after = Place { byte: byte + entry.bytes(), point: point + entry.points };
+            return Some((Reader { at: after, ..reader }, entry.more));
+        }
+        let (before, suspects) = (self.made.begin(), self.suspects.len());
+        let (after, more) = self.unknown(reader, gap, before, steps)?;
+        if let Some(entry) = chunk.and_then(|chunk| self.seen.keep(chunk)) {
+            self.made.copy_since(before, point, &mut entry.part);
+            entry.suspects.clear();
+            entry.suspects.extend(self.suspects[suspects..].iter().map(|suspect| suspect.moved(point.wrapping_neg())));
+            (entry.points, entry.more) = (after.at.point - point, more);
+        }
+        self.made.end(before);
+        Some((after, more))
+    }
+
+    /// The same for a chunk that is not known.
+    #[inline(never)]
+    fn unknown<'a>(
         &mut self,
         reader: Reader<'a>,
         gap: (u32, u32),
