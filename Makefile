@@ -9,7 +9,7 @@ export PYTHONDONTWRITEBYTECODE := 1
 RUST_SOURCES := Cargo.toml Cargo.lock core_rs/Cargo.toml core_rs/build.rs $(shell find core_rs/src -name '*.rs')
 WEB_SOURCES := $(shell find web -type f -not -path '*/node_modules/*' 2>/dev/null)
 
-.PHONY: help setup run test bench wheel lint lint-rust docs train format lock clean web run-packages test-packages
+.PHONY: help setup run test test-arm bench wheel lint lint-rust docs train format lock clean web run-packages test-packages
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | sort | expand -t 20
@@ -23,6 +23,13 @@ test: test-packages setup web ## every test
 	cargo test --workspace --locked --quiet
 	cd web && npm test --silent
 	PYTHONDONTWRITEBYTECODE= $(BIN)/pytest -n 4 --dist loadfile --no-loadscope-reorder
+
+test-arm: ## tests of the content scorer as an ARM processor runs them (on Debian, with QEMU): some minutes
+	$(call install-debian,qemu-user gcc-aarch64-linux-gnu libc6-dev-arm64-cross)
+	rustup target add aarch64-unknown-linux-gnu
+	CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc \
+	CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER="qemu-aarch64 -L /usr/aarch64-linux-gnu" \
+	cargo test --locked --quiet --target aarch64-unknown-linux-gnu --package chiron-core --lib score::
 
 bench: run-packages setup ## measure everything: some ten minutes on a machine that does nothing else
 	$(BIN)/python -m bench all --json target/bench.json --plot target/bench.svg
