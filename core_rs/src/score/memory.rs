@@ -107,12 +107,14 @@ impl Memory {
 /// Of the two halves of a product of 128 bits: good enough to spread words, and a collision costs no more than a word
 /// that was not seen before.
 #[inline]
-pub(super) fn hash(word: &[u8]) -> u64 {
+pub(super) fn mixed(a: u64, b: u64) -> u64 {
     const FACTOR: u64 = 0x9E37_79B9_7F4A_7C15;
-    let mixed = |a: u64, b: u64| {
-        let product = u128::from(a ^ FACTOR) * u128::from(b ^ FACTOR.rotate_left(32));
-        product as u64 ^ (product >> 64) as u64
-    };
+    let product = u128::from(a ^ FACTOR) * u128::from(b ^ FACTOR.rotate_left(32));
+    product as u64 ^ (product >> 64) as u64
+}
+
+#[inline]
+pub(super) fn hash(word: &[u8]) -> u64 {
     let eight = |at: usize| u64::from_le_bytes(word[at..at + 8].try_into().expect("eight bytes"));
     let four = |at: usize| u64::from(u32::from_le_bytes(word[at..at + 4].try_into().expect("four bytes")));
     let length = word.len();

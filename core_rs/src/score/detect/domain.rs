@@ -101,11 +101,11 @@ pub(super) fn ends_domain(label: &[u8]) -> bool {
 }
 
 pub(super) fn is_second(label: &[u8]) -> bool {
-    SECOND.iter().any(|name| name.as_bytes() == &*label)
+    SECOND.iter().any(|name| name.as_bytes() == label)
 }
 
 pub(super) fn is_provider(label: &[u8]) -> bool {
-    PROVIDERS.iter().any(|name| name.as_bytes() == &*label)
+    PROVIDERS.iter().any(|name| name.as_bytes() == label)
 }
 
 /// What was read after an `@`.

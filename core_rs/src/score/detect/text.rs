@@ -78,7 +78,7 @@ pub(super) fn is_word(byte: u8) -> bool {
     CLASS[byte as usize] & (ALPHA | DIGIT) != 0
 }
 
-/// Which of the first 64 bytes are of words, the first as the lowest bit.
+/// Which of the first 64 bytes, in lower case, are of words (`is_word`): the first as the lowest bit.
 fn word_bits(folded: &[u8]) -> u64 {
     let Some(block) = folded.first_chunk::<64>() else {
         let mut block = [0; 64];
@@ -142,26 +142,21 @@ impl<'a> Text<'a> {
     fn read_word(&mut self, start: usize, end: usize) {
         let Self { folded, tokens, roles, signs, long, digits, .. } = self;
         let length = end - start;
-        if length > words::LONGEST {
-            let count = folded[start..end].iter().filter(|byte| byte.is_ascii_digit()).count();
-            if count > 0 || length >= LONG {
-                *long |= length >= LONG;
-                *digits += count;
-                signs.push((start, end));
-            }
-            return;
-        }
-        let key = match folded[start..].first_chunk() {
+        let key = (length <= words::LONGEST).then(|| match folded[start..].first_chunk() {
             Some(bytes) => u128::from_le_bytes(*bytes) & u128::MAX >> (8 * (words::LONGEST - length)),
             None => words::key(&folded[start..end]),
+        });
+        let in_eight = |eight: u64| between(eight, b'0', b'9').count_ones() as usize;
+        let count = match key {
+            Some(key) => in_eight(key as u64) + in_eight((key >> 64) as u64),
+            None => folded[start..end].iter().filter(|byte| byte.is_ascii_digit()).count(),
         };
-        let count =
-            [key as u64, (key >> 64) as u64].map(|eight| between(eight, b'0', b'9').count_ones()).iter().sum::<u32>();
-        if count > 0 {
-            *digits += count as usize;
+        if count > 0 || length >= LONG {
+            *long |= length >= LONG;
+            *digits += count;
             signs.push((start, end));
         }
-        if let Some(cue) = words::table().get(key) {
+        if let Some(cue) = key.and_then(|key| words::table().get(key)) {
             *roles |= cue.roles;
             tokens.push(Token { start, end, cue });
         }
@@ -420,6 +415,13 @@ mod tests {
             ("größe", "gr~~e"),
         ] {
             assert_eq!(folded(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn the_bytes_of_words_are_the_same_one_by_one_and_together() {
+        for byte in (0..=u8::MAX).filter(|byte| !byte.is_ascii_uppercase()) {
+            assert_eq!(word_bits(&[byte]) != 0, is_word(byte), "{byte}");
         }
     }
 

@@ -132,10 +132,7 @@ impl Made {
         let origin = |own: &Origin| Origin { byte: own.byte + byte, start: own.start + start, end: own.end + start };
         self.origins.extend(part.origins.iter().map(origin));
         for atom in &part.atoms {
-            if atom.is_single() {
-                self.singles.add(self.atoms.len());
-            }
-            self.atoms.push(Atom { first: atom.first + first, last: atom.last + first, ..*atom });
+            self.push_atom(Atom { first: atom.first + first, last: atom.last + first, ..*atom });
         }
         self.atoms[own].gap = gap;
         self.scripts.add(part.scripts);
@@ -193,11 +190,7 @@ impl Made {
             let begin = letters.trailing_zeros();
             let end = begin + (letters >> begin).trailing_ones();
             letters &= u64::MAX << end;
-            let atom = Atom { first: first + begin, last: first + end, kind: Kind::Word, gap };
-            if atom.is_single() {
-                self.singles.add(self.atoms.len());
-            }
-            self.atoms.push(atom);
+            self.push_atom(Atom { first: first + begin, last: first + end, kind: Kind::Word, gap });
             gap = (start + end, start + end + 1);
         }
     }
@@ -227,7 +220,11 @@ impl Made {
     #[inline]
     pub(super) fn close(&mut self, first: u32, kind: Kind, gap: (u32, u32)) {
         let last = self.origins.len() as u32;
-        let atom = Atom { first, last, kind, gap };
+        self.push_atom(Atom { first, last, kind, gap });
+    }
+
+    #[inline]
+    fn push_atom(&mut self, atom: Atom) {
         if atom.is_single() {
             self.singles.add(self.atoms.len());
         }

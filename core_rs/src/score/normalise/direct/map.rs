@@ -77,7 +77,10 @@ impl Map {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{
+        super::reader::{ASCII, Role},
+        *,
+    };
     use proptest::prelude::*;
 
     /// Bytes of the words that show themselves at the beginning of a text.
@@ -96,6 +99,15 @@ mod tests {
             next = bytes + 1;
         }
         bytes
+    }
+
+    #[test]
+    fn white_space_is_that_of_the_reader() {
+        for byte in 0..128_u8 {
+            let mut map = Map::default();
+            map.read(&char::from(byte).to_string());
+            assert_eq!(map.spaces(0) & 1 != 0, ASCII[usize::from(byte)] == Role::Space, "{byte}");
+        }
     }
 
     proptest! {

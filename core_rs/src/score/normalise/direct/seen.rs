@@ -1,5 +1,6 @@
 //! Chunks that were read twice and what was made of them, kept from text to text: nothing around a chunk changes that.
 use super::{Suspect, made::Part, reader::Reader};
+use crate::score::memory::mixed;
 
 /// Bytes of a chunk that is kept.
 const LONGEST: usize = 32;
@@ -39,9 +40,7 @@ impl Chunk {
     #[inline]
     fn hash(&self) -> (usize, u32) {
         let [a, b, c, d] = self.eights;
-        let product = u128::from(a ^ c.rotate_left(29) ^ 0x9E37_79B9_7F4A_7C15)
-            * u128::from(b ^ d.rotate_left(31) ^ 0xD1B5_4A32_D192_ED03);
-        let hash = product as u64 ^ (product >> 64) as u64;
+        let hash = mixed(a ^ c.rotate_left(29), b ^ d.rotate_left(31));
         (hash as usize % PLACES, (hash >> 32) as u32 | 1)
     }
 }
