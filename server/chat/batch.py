@@ -184,15 +184,20 @@ async def _write(tx: Tx, units: Sequence[Unit], screening: Screening | None) -> 
 
     outcomes = []
     answered: set[int] = set()
+    others: list[Unit] = []
     for unit in units:
         entry = _entry(unit)
         position = firsts[entry.conversation, entry.sender, entry.client_id]
+        if written[position].blocked and written[position].body_hash != entry.body_hash:
+            # What is blocked is nowhere, so that it keeps no client id from another text.
+            others.append(unit)
+            continue
         outcomes.append(_judged(unit, entry, written[position], repeat=position in answered))
         answered.add(position)
     findings = [outcome.finding for outcome in outcomes if outcome.finding is not None]
     if findings and screening is not None:
         await screening.keep(tx, findings)
-    return outcomes
+    return outcomes + await _write(tx, others, screening)
 
 
 def _entry(unit: Unit) -> store.Entry:

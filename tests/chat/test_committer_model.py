@@ -10,7 +10,7 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from town import CLOCK, IDS, Office, Recorder, text_entry
 
@@ -66,6 +66,9 @@ async def answer(call: asyncio.Future[Ack]) -> Ack | str:
 
 @SETTINGS
 @given(st.lists(st.lists(says, min_size=1, max_size=40), min_size=1, max_size=4), st.sampled_from([1, 3, 512]))
+@example([[Say(0, 0, 0, 0, text=4), Say(0, 0, 0, 0, text=0)]], 3)
+@example([[Say(0, 0, 0, 0, text=4), *[Say(0, 0, 0, 0, text=0)] * 3]], 3)
+@example([[Say(0, 0, 0, 0, text=text) for text in (4, 0, 4, 3, 4, 0)]], 512)
 async def test_every_history_of_several_committers_keeps_the_invariants(
     office: Office, waves: list[list[Say]], batch: int
 ) -> None:
